@@ -1,0 +1,59 @@
+/** Every size, count and time limit that hub and agent hold each other to. The unit is in the name. */
+
+/** Time an agent has for its first message, before the hub closes with 4001. */
+export const HANDSHAKE_TIMEOUT_MS = 10_000;
+/** Bytes the hub reads from a socket that has not authenticated. */
+export const HANDSHAKE_MAX_BYTES = 64 * 1024;
+/** Sockets that may be in the handshake at one time, over all addresses. */
+export const HANDSHAKES_MAX_COUNT = 10_000;
+/** Largest frame either side accepts; a larger one closes the socket with 1009. */
+export const FRAME_MAX_BYTES = 16 * 1024 * 1024;
+/** Unsent bytes on an agent's socket past which the hub refuses further calls to it. */
+export const SEND_BACKLOG_MAX_BYTES = 16 * 1024 * 1024;
+/** Longest close reason that fits a WebSocket close frame (RFC 6455, section 5.5). */
+export const CLOSE_REASON_MAX_BYTES = 123;
+
+/** How often the hub looks at every socket. */
+export const SWEEP_INTERVAL_MS = 1_000;
+/** Silence after which the hub pings a socket. */
+export const PING_AFTER_MS = 4_000;
+/** Silence after which the hub terminates a socket. */
+export const SILENCE_MAX_MS = 9_000;
+/** What an agent without `protocol` may stay silent past the deadline of its calls in flight. */
+export const SILENCE_GRACE_MS = 10_000;
+/** Silence after which an agent gives its socket up and redials. */
+export const AGENT_SILENCE_MAX_MS = 15_000;
+
+/** Calls that may wait for one agent at one time. */
+export const CALLS_PER_AGENT_MAX_COUNT = 256;
+/** Longest time a caller may give a command. */
+export const CALL_TIMEOUT_MAX_MS = 24 * 60 * 60 * 1_000;
+/** How much longer than the agent the hub waits, so that the agent's own time-out answers first. */
+export const CALL_MARGIN_MS = 5_000;
+
+/** Protocol violations of one socket that are ignored and counted before it is closed with 4008. */
+export const VIOLATIONS_MAX_COUNT = 16;
+
+/** Output kept of each of stdout and stderr of a command; the newest is kept. */
+export const EXEC_OUTPUT_MAX_BYTES = 1024 * 1024;
+/** Log text in one answer; the newest lines are kept. */
+export const LOG_RESULT_MAX_BYTES = 4 * 1024 * 1024;
+
+/** A registration code's default lifetime; setting `agent_code_ttl_minutes`. */
+export const CODE_TTL_DEFAULT_MINUTES = 5;
+/** Unknown registration codes an address may try at once, and how many it regains per minute. */
+export const ATTEMPTS_BURST_COUNT = 20;
+export const ATTEMPTS_PER_MINUTE_COUNT = 10;
+/** The same over all addresses together. */
+export const ATTEMPTS_OVERALL_BURST_COUNT = 1_000;
+export const ATTEMPTS_OVERALL_PER_MINUTE_COUNT = 600;
+/** Addresses whose attempts are remembered. */
+export const ATTEMPT_ADDRESSES_MAX_COUNT = 10_000;
+
+/** Redial: first delay, longest delay, shortest delay, and the health that sets it back to the start. */
+export const REDIAL_FIRST_MS = 1_000;
+export const REDIAL_MAX_MS = 60_000;
+export const REDIAL_MIN_MS = 250;
+export const REDIAL_HEALTHY_AFTER_MS = 1_000;
+/** Redial after a refusal that dialling again cannot mend (4001, 4003, 4004, 4013). */
+export const REDIAL_SLOW_MS = 60_000;

@@ -1,0 +1,36 @@
+import { z } from 'zod';
+
+const usage = z.object({
+  /** Bytes. */
+  used: z.number().nonnegative(),
+  /** Bytes. */
+  total: z.number().nonnegative(),
+  /** 0 to 100. */
+  percent: z.number().min(0).max(100),
+});
+
+/** A server's metrics: params of `metrics.update`, result of `metrics.get` and `system.get_metrics`. */
+export const metricsSchema = z.looseObject({
+  /** Share of all processors in use since the last measurement, 0 to 100. */
+  cpu: z.number().nonnegative(),
+  memory: usage,
+  /** The server's root file system. */
+  disk: usage,
+  containers: z.object({
+    running: z.number().int().nonnegative(),
+    stopped: z.number().int().nonnegative(),
+  }),
+});
+export type Metrics = z.infer<typeof metricsSchema>;
+
+/** Params of `health.status`. */
+export const healthSchema = z.looseObject({
+  status: z.string().max(64),
+  /** Seconds since the agent's process started. */
+  uptime: z.number().nonnegative(),
+  version: z.string().max(64),
+});
+export type Health = z.infer<typeof healthSchema>;
+
+/** Params of `agent.event`: something that happened on the server. */
+export const agentEventSchema = z.looseObject({ type: z.string().min(1).max(128) });

@@ -1,0 +1,190 @@
+import { and, asc, eq, inArray, isNotNull, lt, or, type SQL, sql } from 'drizzle-orm';
+import { type AgentFilter, agentCondition } from './agent-filter.ts';
+import {
+  type Installation,
+  installAgent,
+  type Registration,
+  type RegistrationResult,
+  registerAgent,
+} from './agent-registration.ts';
+import { type AgentHello, type AgentRow, agentColumns, helloColumns } from './agent-row.ts';
+import type { Connection } from './connection.ts';
+import { agents, registrationCodes } from './schema.ts';
+
+export interface TokenMatch {
+  agent: AgentRow;
+  /** Which of the agent's tokens it is: in force, offered by a rotation, or revoked. */
+  match: 'current' | 'pending' | 'revoked';
+}
+
+/** The agents, their servers' labels and their registration codes. Methods throw DatabaseError. */
+export class AgentRepository {
+  readonly #connection: Connection;
+  readonly #findById: ReturnType<typeof prepareFind>;
+  readonly #findByServer: ReturnType<typeof prepareFind>;
+  readonly #findByTokenHash: ReturnType<typeof prepareFindByTokenHash>;
+  readonly #touch: ReturnType<typeof prepareTouch>;
+
+  constructor(connection: Connection) {
+    this.#connection = connection;
+    this.#findById = prepareFind(connection, eq(agents.id, sql.placeholder('key')));
+    this.#findByServer = prepareFind(connection, eq(agents.serverId, sql.placeholder('key')));
+    this.#findByTokenHash = prepareFindByTokenHash(connection);
+    this.#touch = prepareTouch(connection);
+  }
+
+  /**
+   * Makes the server and its agent if there are none, and gives the agent a fresh code in place of
+   * all earlier ones. A revoked agent becomes pending; any other keeps its status and its token.
+   */
+  async install(installation: Installation): Promise<AgentRow> {
+    return this.#connection.transaction(() => installAgent(this.#connection.orm, installation));
+  }
+
+  async findById(agentId: string): Promise<AgentRow | undefined> {
+    return this.#connection.run(() => this.#findById.get({ key: agentId }));
+  }
+
+  async findByServer(serverId: string): Promise<AgentRow | undefined> {
+    return this.#connection.run(() => this.#findByServer.get({ key: serverId }));
+  }
+
+  async findByTokenHash(hash: string): Promise<TokenMatch | undefined> {
+    return this.#connection.run(() => this.#findByTokenHash.get({ hash }));
+  }
+
+  /**
+   * Trades a code for a token: of any number of simultaneous uses of one code exactly one wins. A
+   * refused one writes nothing.
+   */
+  async register(registration: Registration): Promise<RegistrationResult> {
+    return this.#connection.transaction(() => registerAgent(this.#connection.orm, registration));
+  }
+
+  /** Records that an agent's token was accepted. False, and nothing written, if it was revoked meanwhile. */
+  async authenticated(agentId: string, hello: AgentHello, now: number): Promise<boolean> {
+    const holdsToken = or(isNotNull(agents.tokenHash), isNotNull(agents.pendingTokenHash));
+    return this.#connection.run(() => {
+      const update = this.#connection.orm.update(agents).set(helloColumns(hello, now));
+      return update.where(and(eq(agents.id, agentId), holdsToken)).run().changes > 0;
+    });
+  }
+
+  /** Only a connected agent becomes disconnected; one that is being updated or revoked stays so. */
+  async disconnected(agentId: string, now: number): Promise<void> {
+    await this.#connection.run(() =>
+      this.#connection.orm
+        .update(agents)
+        .set({ status: 'disconnected', lastSeen: now, updatedAt: now })
+        .where(and(eq(agents.id, agentId), eq(agents.status, 'connected')))
+        .run(),
+    );
+  }
+
+  /** For the start of the program, when no agent can be connected. Answers how many were said to be. */
+  async disconnectAll(now: number): Promise<number> {
+    return this.#connection.run(
+      () =>
+        this.#connection.orm
+          .update(agents)
+          .set({ status: 'disconnected', updatedAt: now })
+          .where(inArray(agents.status, ['connected', 'updating']))
+          .run().changes,
+    );
+  }
+
+  /**
+   * Ends the agent's tokens and codes; the hash of the token in force is kept as the revoked one.
+   * False if there is no such agent.
+   */
+  async revoke(agentId: string, now: number): Promise<boolean> {
+    const { orm } = this.#connection;
+    const changes = {
+      revokedTokenHash: sql`coalesce(${agents.tokenHash}, ${agents.revokedTokenHash})`,
+      tokenHash: null,
+      pendingTokenHash: null,
+      status: 'revoked' as const,
+      updatedAt: now,
+    };
+    return this.#connection.transaction(() => {
+      orm.delete(registrationCodes).where(eq(registrationCodes.agentId, agentId)).run();
+      return orm.update(agents).set(changes).where(eq(agents.id, agentId)).run().changes > 0;
+    });
+  }
+
+  async setConfig(
+    agentId: string,
+    config: Record<string, unknown> | null,
+    now: number,
+  ): Promise<void> {
+    await this.#connection.run(() =>
+      this.#connection.orm
+        .update(agents)
+        .set({ config, updatedAt: now })
+        .where(eq(agents.id, agentId))
+        .run(),
+    );
+  }
+
+  /** Writes when agents were last heard of, all in one transaction. */
+  async touch(seen: ReadonlyArray<{ agentId: string; lastSeen: number }>): Promise<void> {
+    await this.#connection.transaction(() => {
+      for (const { agentId, lastSeen } of seen) this.#touch.run({ agentId, lastSeen });
+    });
+  }
+
+  /** Ordered by server id; for the next page, give the last one as `after`. */
+  async list(filter: AgentFilter & { limit: number }): Promise<AgentRow[]> {
+    return this.#connection.run(() =>
+      this.#connection.orm
+        .select(agentColumns)
+        .from(agents)
+        .where(agentCondition(filter))
+        .orderBy(asc(agents.serverId))
+        .limit(filter.limit)
+        .all(),
+    );
+  }
+
+  /** Forgets the codes that expired before a time. Answers how many. */
+  async deleteExpiredCodes(before: number): Promise<number> {
+    return this.#connection.run(
+      () =>
+        this.#connection.orm
+          .delete(registrationCodes)
+          .where(lt(registrationCodes.expiresAt, before))
+          .run().changes,
+    );
+  }
+}
+
+function prepareFind({ orm }: Connection, condition: SQL) {
+  return orm.select(agentColumns).from(agents).where(condition).prepare();
+}
+
+function prepareFindByTokenHash({ orm }: Connection) {
+  const hash = sql.placeholder('hash');
+  const match = sql<TokenMatch['match']>`CASE ${hash}
+    WHEN ${agents.tokenHash} THEN 'current'
+    WHEN ${agents.pendingTokenHash} THEN 'pending'
+    ELSE 'revoked' END`;
+  return orm
+    .select({ agent: agentColumns, match })
+    .from(agents)
+    .where(
+      or(
+        eq(agents.tokenHash, hash),
+        eq(agents.pendingTokenHash, hash),
+        eq(agents.revokedTokenHash, hash),
+      ),
+    )
+    .prepare();
+}
+
+function prepareTouch({ orm }: Connection) {
+  return orm
+    .update(agents)
+    .set({ lastSeen: sql`${sql.placeholder('lastSeen')}` })
+    .where(eq(agents.id, sql.placeholder('agentId')))
+    .prepare();
+}

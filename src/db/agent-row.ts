@@ -1,0 +1,76 @@
+import { type SQL, sql } from 'drizzle-orm';
+import { type ACCESS, type AGENT_STATUSES, agents, servers } from './schema.ts';
+
+export type AgentStatus = (typeof AGENT_STATUSES)[number];
+export type AgentAccess = (typeof ACCESS)[number];
+export type Labels = Record<string, string>;
+export type AgentHost = Readonly<Record<string, string | undefined>>;
+
+/** An agent with its server's labels. Times in milliseconds since the epoch; token hashes stay inside. */
+export interface AgentRow {
+  id: string;
+  serverId: string;
+  labels: Labels;
+  version: string | null;
+  status: AgentStatus;
+  /** The ceiling chosen at the installation. */
+  access: AgentAccess;
+  /** What the agent itself says it grants. */
+  reportedAccess: AgentAccess | null;
+  /** Revision of the wire protocol; null for an agent that names none. */
+  protocol: number | null;
+  host: AgentHost | null;
+  capabilities: string[] | null;
+  lastSeen: number | null;
+  registeredAt: number | null;
+  /** Settings of this agent alone, over the general ones. */
+  config: Record<string, unknown> | null;
+  createdAt: number;
+  updatedAt: number;
+}
+
+/** What an agent tells of itself when it registers or authenticates; what it leaves out becomes null. */
+export interface AgentHello {
+  version: string;
+  protocol?: number | null | undefined;
+  host?: AgentHost | null | undefined;
+  capabilities?: string[] | null | undefined;
+  reportedAccess?: AgentAccess | null | undefined;
+}
+
+const labels: SQL<Labels> = sql`(
+  SELECT servers.labels FROM servers WHERE servers.id = agents.server_id
+)`.mapWith(servers.labels);
+
+/** The columns of an AgentRow, for SELECT and RETURNING alike. */
+export const agentColumns = {
+  id: agents.id,
+  serverId: agents.serverId,
+  labels,
+  version: agents.version,
+  status: agents.status,
+  access: agents.access,
+  reportedAccess: agents.reportedAccess,
+  protocol: agents.protocol,
+  host: agents.host,
+  capabilities: agents.capabilities,
+  lastSeen: agents.lastSeen,
+  registeredAt: agents.registeredAt,
+  config: agents.config,
+  createdAt: agents.createdAt,
+  updatedAt: agents.updatedAt,
+};
+
+/** The columns that a hello sets, seen at `now`. */
+export function helloColumns(hello: AgentHello, now: number) {
+  return {
+    status: 'connected' as const,
+    version: hello.version,
+    protocol: hello.protocol ?? null,
+    host: hello.host ?? null,
+    capabilities: hello.capabilities ?? null,
+    reportedAccess: hello.reportedAccess ?? null,
+    lastSeen: now,
+    updatedAt: now,
+  };
+}

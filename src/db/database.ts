@@ -1,0 +1,54 @@
+import { AgentRepository } from './agent-repository.ts';
+import { CommandRepository } from './command-repository.ts';
+import { Connection } from './connection.ts';
+import { EventRepository } from './event-repository.ts';
+import { MetricsRepository } from './metrics-repository.ts';
+import { migrate } from './migrations.ts';
+import { SettingsRepository } from './settings-repository.ts';
+
+export interface DatabaseOptions {
+  /** The SQLite file; made if there is none, in a directory that must exist. */
+  file: string;
+  /** The directory of the generated migrations. */
+  migrationsDir: string;
+}
+
+/** The open database: every method of its repositories is one transaction. */
+export class TomoDatabase implements Disposable {
+  readonly agents: AgentRepository;
+  readonly settings: SettingsRepository;
+  readonly commands: CommandRepository;
+  readonly events: EventRepository;
+  readonly metrics: MetricsRepository;
+  readonly #connection: Connection;
+
+  constructor(connection: Connection) {
+    this.#connection = connection;
+    this.agents = new AgentRepository(connection);
+    this.settings = new SettingsRepository(connection);
+    this.commands = new CommandRepository(connection);
+    this.events = new EventRepository(connection);
+    this.metrics = new MetricsRepository(connection);
+  }
+
+  /** Later calls of the repositories fail. Closing twice is harmless. */
+  close(): void {
+    this.#connection.close();
+  }
+
+  [Symbol.dispose](): void {
+    this.close();
+  }
+}
+
+/** Opens and migrates the database. Throws DatabaseError. */
+export async function openDatabase(options: DatabaseOptions): Promise<TomoDatabase> {
+  const connection = new Connection(options.file);
+  try {
+    migrate(connection.client, options.migrationsDir);
+    return new TomoDatabase(connection);
+  } catch (error) {
+    connection.close();
+    throw error;
+  }
+}

@@ -1,0 +1,148 @@
+import { sql } from 'drizzle-orm';
+import { index, integer, primaryKey, real, sqliteTable, text } from 'drizzle-orm/sqlite-core';
+import { z } from 'zod';
+import { jsonColumn } from './json-column.ts';
+
+// All times are whole milliseconds since the epoch; all hashes are text made by the caller.
+
+export const AGENT_STATUSES = [
+  'pending',
+  'connected',
+  'disconnected',
+  'updating',
+  'revoked',
+] as const;
+export const ACCESS = ['read', 'operate', 'admin'] as const;
+export const COMMAND_STATUSES = [
+  'running',
+  'succeeded',
+  'failed',
+  'timed_out',
+  'cancelled',
+  'detached',
+  'lost',
+] as const;
+
+const labelsColumn = jsonColumn(z.record(z.string(), z.string()));
+const hostColumn = jsonColumn(z.record(z.string(), z.string().optional()));
+const namesColumn = jsonColumn(z.array(z.string()));
+const objectColumn = jsonColumn(z.record(z.string(), z.unknown()));
+
+export const servers = sqliteTable('servers', {
+  id: text('id').primaryKey(),
+  labels: labelsColumn('labels').notNull().default(sql`'{}'`),
+  createdAt: integer('created_at').notNull(),
+});
+
+export const agents = sqliteTable(
+  'agents',
+  {
+    id: text('id').primaryKey(),
+    serverId: text('server_id')
+      .notNull()
+      .unique()
+      .references(() => servers.id, { onDelete: 'cascade' }),
+    tokenHash: text('token_hash').unique(),
+    pendingTokenHash: text('pending_token_hash').unique(),
+    revokedTokenHash: text('revoked_token_hash'),
+    version: text('version'),
+    status: text('status', { enum: AGENT_STATUSES }).notNull().default('pending'),
+    access: text('access', { enum: ACCESS }).notNull(),
+    reportedAccess: text('reported_access', { enum: ACCESS }),
+    protocol: integer('protocol'),
+    host: hostColumn('host'),
+    capabilities: namesColumn('capabilities'),
+    lastSeen: integer('last_seen'),
+    registeredAt: integer('registered_at'),
+    config: objectColumn('config'),
+    createdAt: integer('created_at').notNull(),
+    updatedAt: integer('updated_at').notNull(),
+  },
+  (table) => [
+    index('idx_agents_status').on(table.status),
+    index('idx_agents_revoked_token_hash').on(table.revokedTokenHash),
+  ],
+);
+
+export const registrationCodes = sqliteTable(
+  'agent_registration_codes',
+  {
+    id: text('id').primaryKey(),
+    agentId: text('agent_id')
+      .notNull()
+      .references(() => agents.id, { onDelete: 'cascade' }),
+    codeHash: text('code_hash').notNull().unique(),
+    expiresAt: integer('expires_at').notNull(),
+    used: integer('used', { mode: 'boolean' }).notNull().default(false),
+    createdAt: integer('created_at').notNull(),
+  },
+  (table) => [index('idx_agent_registration_codes_agent_id').on(table.agentId)],
+);
+
+export const settings = sqliteTable('settings', {
+  key: text('key').primaryKey(),
+  value: text('value').notNull(),
+  category: text('category').notNull().default('general'),
+  description: text('description').notNull().default(''),
+  updatedAt: integer('updated_at').notNull(),
+});
+
+/** The audit. No foreign keys: it outlives the server and the agent it is about. */
+export const commands = sqliteTable(
+  'commands',
+  {
+    id: text('id').primaryKey(),
+    serverId: text('server_id').notNull(),
+    agentId: text('agent_id').notNull(),
+    actor: text('actor').notNull(),
+    method: text('method').notNull(),
+    params: objectColumn('params').notNull(),
+    status: text('status', { enum: COMMAND_STATUSES }).notNull(),
+    errorCode: integer('error_code'),
+    errorMessage: text('error_message'),
+    startedAt: integer('started_at').notNull(),
+    durationMs: integer('duration_ms'),
+    resultBytes: integer('result_bytes'),
+  },
+  (table) => [
+    index('idx_commands_server_id_started_at').on(table.serverId, table.startedAt),
+    index('idx_commands_started_at').on(table.startedAt),
+    index('idx_commands_status').on(table.status),
+  ],
+);
+
+export const agentEvents = sqliteTable(
+  'agent_events',
+  {
+    id: integer('id').primaryKey({ autoIncrement: true }),
+    agentId: text('agent_id').notNull(),
+    serverId: text('server_id').notNull(),
+    type: text('type').notNull(),
+    detail: objectColumn('detail'),
+    at: integer('at').notNull(),
+  },
+  (table) => [index('idx_agent_events_agent_id_at').on(table.agentId, table.at)],
+);
+
+export const agentMetrics = sqliteTable(
+  'agent_metrics',
+  {
+    agentId: text('agent_id').notNull(),
+    /** 0 for a measurement as it came, else the length of time a mean is over. */
+    resolutionSeconds: integer('resolution_seconds').notNull(),
+    at: integer('at').notNull(),
+    cpu: real('cpu').notNull(),
+    memoryUsed: integer('memory_used').notNull(),
+    memoryTotal: integer('memory_total').notNull(),
+    memoryPercent: real('memory_percent').notNull(),
+    diskUsed: integer('disk_used').notNull(),
+    diskTotal: integer('disk_total').notNull(),
+    diskPercent: real('disk_percent').notNull(),
+    containersRunning: integer('containers_running').notNull(),
+    containersStopped: integer('containers_stopped').notNull(),
+  },
+  (table) => [
+    primaryKey({ columns: [table.agentId, table.resolutionSeconds, table.at] }),
+    index('idx_agent_metrics_resolution_seconds_at').on(table.resolutionSeconds, table.at),
+  ],
+);

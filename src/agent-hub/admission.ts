@@ -1,0 +1,135 @@
+import { type Access, lowerAccess } from '../../protocol/access.ts';
+import { type ErrorName, TomoError } from '../../protocol/errors.ts';
+import { CLOSE_CODES, type Hello, helloSchema } from '../../protocol/handshake.ts';
+import type { AgentRepository } from '../db/agent-repository.ts';
+import type { AgentHello, AgentRow } from '../db/agent-row.ts';
+import type { AttemptLimiter } from './attempt-limiter.ts';
+import { hashRegistrationCode, hashToken, newToken } from './credentials.ts';
+
+/** An agent that may come in; `token` only if it registered. */
+export interface Admitted {
+  readonly row: AgentRow;
+  readonly hello: Hello;
+  readonly access: Access;
+  readonly token: string | undefined;
+}
+
+/** A refused first message: told to the agent, then the socket closes with `closeCode`. */
+export class AdmissionRefused extends Error {
+  readonly error: TomoError;
+  readonly closeCode: number;
+
+  constructor(error: TomoError, closeCode: number = CLOSE_CODES.NOT_AUTHENTICATED) {
+    super(error.message, { cause: error });
+    this.error = error;
+    this.closeCode = closeCode;
+  }
+}
+
+export interface AdmissionDeps {
+  readonly agents: AgentRepository;
+  readonly limiter: AttemptLimiter;
+}
+
+/** Decides on a first message. Throws AdmissionRefused; a refusal writes nothing. */
+export async function admit(deps: AdmissionDeps, text: string, address: string): Promise<Admitted> {
+  const hello = parseHello(text);
+  if (hello.type === 'register') return register(deps, hello, hello.code, address);
+  return authenticate(deps, hello, hello.token);
+}
+
+function parseHello(text: string): Hello {
+  let value: unknown;
+  try {
+    value = JSON.parse(text);
+  } catch {
+    throw refused('INVALID_HANDSHAKE', 'The first message is not JSON.');
+  }
+  const hello = helloSchema.safeParse(value);
+  if (hello.success) return hello.data;
+  throw refused(
+    'INVALID_HANDSHAKE',
+    'The first message must be {"type":"register","code":...,"version":...} or {"type":"authenticate","token":...,"version":...}.',
+  );
+}
+
+async function register(
+  { agents, limiter }: AdmissionDeps,
+  hello: Hello,
+  code: string,
+  address: string,
+): Promise<Admitted> {
+  if (!limiter.allows(address)) {
+    throw new AdmissionRefused(
+      new TomoError('TOO_MANY_ATTEMPTS', 'Too many unknown registration codes; wait some minutes.'),
+      CLOSE_CODES.TOO_MANY_ATTEMPTS,
+    );
+  }
+  const token = newToken();
+  const outcome = await agents.register({
+    codeHash: hashRegistrationCode(code),
+    tokenHash: hashToken(token),
+    now: Date.now(),
+    hello: helloFields(hello),
+  });
+  switch (outcome.outcome) {
+    case 'registered':
+      return { row: outcome.agent, hello, access: accessOf(outcome.agent, hello), token };
+    case 'unknown':
+      limiter.countUnknownCode(address);
+      throw refused('CODE_UNKNOWN', 'Unknown registration code. Call install_agent for a new one.');
+    case 'used':
+      throw refused(
+        'CODE_USED',
+        'This registration code was used already. Call install_agent for a new one.',
+      );
+    case 'expired':
+      throw refused(
+        'CODE_EXPIRED',
+        'This registration code has expired. Call install_agent for a new one.',
+      );
+  }
+}
+
+async function authenticate(
+  { agents }: AdmissionDeps,
+  hello: Hello,
+  token: string,
+): Promise<Admitted> {
+  const found = await agents.findByTokenHash(hashToken(token));
+  if (found === undefined) {
+    throw refused(
+      'TOKEN_UNKNOWN',
+      'Unknown token. Call install_agent and start the agent with the new code.',
+    );
+  }
+  if (found.match === 'revoked') throw revoked();
+  if (!(await agents.authenticated(found.agent.id, helloFields(hello), Date.now())))
+    throw revoked();
+  return { row: found.agent, hello, access: accessOf(found.agent, hello), token: undefined };
+}
+
+function helloFields(hello: Hello): AgentHello {
+  return {
+    version: hello.version,
+    protocol: hello.protocol ?? null,
+    host: hello.host ?? null,
+    capabilities: hello.capabilities ?? null,
+    reportedAccess: hello.access ?? null,
+  };
+}
+
+function accessOf(row: AgentRow, hello: Hello): Access {
+  return lowerAccess(row.access, hello.access ?? row.access);
+}
+
+function revoked(): AdmissionRefused {
+  return new AdmissionRefused(
+    new TomoError('AGENT_REVOKED', 'This agent was revoked.'),
+    CLOSE_CODES.REVOKED,
+  );
+}
+
+function refused(name: ErrorName, message: string): AdmissionRefused {
+  return new AdmissionRefused(new TomoError(name, message));
+}

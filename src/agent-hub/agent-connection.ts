@@ -1,0 +1,228 @@
+import { randomUUID } from 'node:crypto';
+import type { Duplex } from 'node:stream';
+import type { Logger } from 'pino';
+import type { RawData, WebSocket } from 'ws';
+import type { Access } from '../../protocol/access.ts';
+import { errorName, TomoError } from '../../protocol/errors.ts';
+import { CLOSE_CODES, type Hello } from '../../protocol/handshake.ts';
+import {
+  CANCEL_METHOD,
+  encodeError,
+  encodeNotification,
+  encodeRequest,
+  type RpcNotification,
+  type RpcResponse,
+} from '../../protocol/json-rpc.ts';
+import {
+  CALLS_PER_AGENT_MAX_COUNT,
+  SEND_BACKLOG_MAX_BYTES,
+  VIOLATIONS_MAX_COUNT,
+} from '../../protocol/limits.ts';
+import { parseAgentMessage } from './agent-message.ts';
+import { closeReason } from './close-reason.ts';
+import { frameText } from './frame-text.ts';
+import { PendingCalls } from './pending-calls.ts';
+
+/** What the hub knows of an agent while it is connected. */
+export interface ConnectedAgent {
+  readonly agentId: string;
+  readonly serverId: string;
+  /** The lower of what it was installed with and what it says it grants. */
+  readonly access: Access;
+  readonly hello: Hello;
+  /** Address of the socket's other end. */
+  readonly address: string;
+  /** Milliseconds since the epoch. */
+  readonly connectedAt: number;
+}
+
+/** A call on its way to an agent. */
+export interface WireCall {
+  /** The command's id, also the JSON-RPC id. */
+  readonly id: string;
+  readonly method: string;
+  readonly params: Record<string, unknown>;
+  readonly timeoutMs: number;
+  readonly signal: AbortSignal | undefined;
+}
+
+export interface ConnectionOptions {
+  readonly agent: ConnectedAgent;
+  readonly socket: WebSocket;
+  readonly stream: Duplex & { readonly bytesRead?: number };
+  readonly log: Logger;
+  readonly onNotification: (notification: RpcNotification) => void;
+  /** Called for every answer that no call waits for. */
+  readonly onStrayAnswer: () => void;
+  /** Called once, after the socket has closed and every call has failed. */
+  readonly onClosed: (code: number) => void;
+}
+
+/** One authenticated socket: sends calls, matches answers, counts violations. */
+export class AgentConnection {
+  readonly agent: ConnectedAgent;
+  readonly #socket: WebSocket;
+  readonly #stream: ConnectionOptions['stream'];
+  readonly #options: ConnectionOptions;
+  readonly #calls = new PendingCalls();
+  #violations = 0;
+
+  constructor(options: ConnectionOptions) {
+    this.agent = options.agent;
+    this.#socket = options.socket;
+    this.#stream = options.stream;
+    this.#options = options;
+    this.#socket.on('message', (data, isBinary) => this.#receive(data, isBinary));
+    this.#socket.on('close', (code) => this.#closed(code));
+  }
+
+  /** Bytes that have arrived so far: any of them is a sign of life. */
+  get bytesReceived(): number {
+    return this.#stream.bytesRead ?? 0;
+  }
+
+  get callsInFlight(): number {
+    return this.#calls.count;
+  }
+
+  /** Monotonic ms until which an agent that cannot speak while it works may be silent. */
+  get latestDeadline(): number | undefined {
+    return this.#calls.latestDeadline;
+  }
+
+  send(text: string): void {
+    this.#socket.send(text);
+  }
+
+  async call(call: WireCall): Promise<unknown> {
+    this.#refuseIfBusy();
+    if (call.signal?.aborted === true) {
+      throw new TomoError('COMMAND_CANCELLED', 'The call was cancelled before it was sent.');
+    }
+    const answer = this.#calls.wait({
+      id: call.id,
+      timeoutMs: call.timeoutMs,
+      signal: call.signal,
+      onGivenUp: () => this.#sendCancel(call.id),
+    });
+    this.#socket.send(encodeRequest({ id: call.id, method: call.method, params: call.params }));
+    return answer;
+  }
+
+  /** Round trip of a WebSocket ping in milliseconds; rejects when `signal` aborts. */
+  measureLatency(signal: AbortSignal): Promise<number> {
+    const payload = randomUUID();
+    const sentAt = performance.now();
+    return new Promise((resolve, reject) => {
+      const end = (): void => {
+        this.#socket.off('pong', onPong);
+        signal.removeEventListener('abort', onAbort);
+      };
+      const onPong = (data: Buffer): void => {
+        if (data.toString() !== payload) return;
+        end();
+        resolve(performance.now() - sentAt);
+      };
+      const onAbort = (): void => {
+        end();
+        reject(new TomoError('COMMAND_TIMED_OUT', 'The agent did not answer a ping in time.'));
+      };
+      this.#socket.on('pong', onPong);
+      signal.addEventListener('abort', onAbort, { once: true });
+      this.ping(payload);
+    });
+  }
+
+  ping(payload = ''): void {
+    if (this.#socket.readyState === this.#socket.OPEN) this.#socket.ping(payload);
+  }
+
+  /** Fails every call at once, then closes the socket politely. */
+  close(code: number, reason: string, error: TomoError): void {
+    this.#calls.rejectAll(error);
+    this.#socket.close(code, closeReason(reason));
+  }
+
+  /** Cuts a socket whose other end does not answer. */
+  terminate(): void {
+    this.#socket.terminate();
+  }
+
+  #refuseIfBusy(): void {
+    if (this.#socket.readyState !== this.#socket.OPEN) throw connectionLost();
+    const busy =
+      this.#calls.count >= CALLS_PER_AGENT_MAX_COUNT
+        ? `${CALLS_PER_AGENT_MAX_COUNT} calls already wait for it`
+        : this.#socket.bufferedAmount > SEND_BACKLOG_MAX_BYTES
+          ? 'it does not read what was sent to it'
+          : undefined;
+    if (busy === undefined) return;
+    throw new TomoError('LIMIT_REACHED', `The agent is busy: ${busy}. Try again later.`);
+  }
+
+  #sendCancel(id: string): void {
+    // Agents of the first deployment would answer an unknown notification with an error.
+    if (this.agent.hello.protocol === undefined) return;
+    if (this.#socket.readyState !== this.#socket.OPEN) return;
+    this.#socket.send(encodeNotification(CANCEL_METHOD, { id }));
+  }
+
+  #receive(data: RawData, isBinary: boolean): void {
+    const text = frameText(data, isBinary);
+    const message = text === undefined ? undefined : parseAgentMessage(text);
+    switch (message?.kind) {
+      case 'response':
+        this.#answer(message.response);
+        return;
+      case 'notification':
+        this.#options.onNotification(message.notification);
+        return;
+      case 'request':
+        this.#socket.send(encodeError(message.id, notForTheHub(message.method)));
+        return;
+      case undefined:
+        this.#countViolation();
+    }
+  }
+
+  #answer(response: RpcResponse): void {
+    const matched =
+      'error' in response
+        ? this.#calls.reject(response.id, answeredError(response.error))
+        : this.#calls.resolve(response.id, response.result);
+    if (!matched) this.#options.onStrayAnswer();
+  }
+
+  #countViolation(): void {
+    this.#violations += 1;
+    if (this.#violations <= VIOLATIONS_MAX_COUNT) return;
+    this.#options.log.warn(
+      { agent: this.agent.serverId },
+      'closing an agent that breaks the protocol',
+    );
+    this.close(CLOSE_CODES.PROTOCOL_VIOLATION, 'too many invalid messages', connectionLost());
+  }
+
+  #closed(code: number): void {
+    this.#calls.rejectAll(connectionLost());
+    this.#options.onClosed(code);
+  }
+}
+
+/** The error of a call whose agent's socket closed. */
+export function connectionLost(): TomoError {
+  return new TomoError(
+    'CONNECTION_LOST',
+    'The connection to the agent closed before it answered. The command may have taken effect: check before you repeat it.',
+  );
+}
+
+function answeredError(error: { code: number; message: string; data?: unknown }): TomoError {
+  return new TomoError(errorName(error.code), error.message, {
+    facts: { agent_code: error.code, ...(error.data === undefined ? {} : { data: error.data }) },
+  });
+}
+
+function notForTheHub(method: string): TomoError {
+  return new TomoError('METHOD_NOT_FOUND', `The hub has no method "${method.slice(0, 64)}".`);
+}

@@ -1,0 +1,107 @@
+import { z } from 'zod';
+import { type Access, grants, lowerAccess } from '../../protocol/access.ts';
+import { CATALOGUE, findCommand, methodNames } from '../../protocol/commands/catalogue.ts';
+import type { CommandEntry } from '../../protocol/commands/define-command.ts';
+import { TomoError } from '../../protocol/errors.ts';
+import { CALL_MARGIN_MS } from '../../protocol/limits.ts';
+
+export interface GatedCommand {
+  readonly entry: CommandEntry;
+  /** What to send: what the caller wrote, so that agents apply their own defaults. */
+  readonly params: Record<string, unknown>;
+  /** Milliseconds the hub waits for the answer. */
+  readonly timeoutMs: number;
+}
+
+export interface GateRequest {
+  readonly method: string;
+  readonly params: Record<string, unknown>;
+  /** What the caller may do. */
+  readonly access: Access;
+  /** The most this agent may be asked to do. */
+  readonly ceiling: Access;
+  /** Methods the agent says it has; undefined if it did not say. */
+  readonly capabilities: readonly string[] | undefined;
+  /** The caller's own limit, if it gave one. */
+  readonly timeoutMs: number | undefined;
+}
+
+/** Everything that can be refused before a command is sent. Throws TomoErrors. */
+export function gateCommand(request: GateRequest): GatedCommand {
+  const entry = findCommand(request.method);
+  if (entry === undefined) throw unknownMethod(request.method);
+  if (request.capabilities !== undefined && !request.capabilities.includes(request.method)) {
+    throw new TomoError(
+      'METHOD_NOT_FOUND',
+      `This agent's version does not have ${request.method}. Update the agent, or see list_agent_commands with its server_id.`,
+      { facts: { method: request.method } },
+    );
+  }
+  const params = entry.params.safeParse(request.params);
+  if (!params.success) throw invalidParams(request.method, params.error);
+  const granted = entry.beyondCeiling
+    ? request.access
+    : lowerAccess(request.access, request.ceiling);
+  if (!grants(granted, entry.access)) throw accessDenied(request.method, entry.access, granted);
+  return { entry, ...withTimeLimit(request, entry, params.data) };
+}
+
+/** Refuses an answer that is not what the catalogue promises to callers. */
+export function checkResult(method: string, entry: CommandEntry, result: unknown): void {
+  const parsed = entry.result.safeParse(result);
+  if (parsed.success) return;
+  throw new TomoError(
+    'INVALID_ANSWER',
+    `The agent answered ${method} with something else than the catalogue says (${z.prettifyError(parsed.error)}). The command was carried out.`,
+    { facts: { method } },
+  );
+}
+
+/** How long to wait, and the caller's own limit passed on to a method that can stop itself. */
+function withTimeLimit(
+  { params, timeoutMs }: GateRequest,
+  entry: CommandEntry,
+  parsed: unknown,
+): Omit<GatedCommand, 'entry'> {
+  const { timeoutParam } = entry;
+  if (timeoutParam === undefined) return { params, timeoutMs: timeoutMs ?? entry.timeoutMs };
+  const { name, kind } = timeoutParam;
+  if (kind === 'limit' && timeoutMs !== undefined && params[name] === undefined) {
+    const seconds = Math.ceil(timeoutMs / 1_000);
+    return { params: { ...params, [name]: seconds }, timeoutMs: timeoutMs + CALL_MARGIN_MS };
+  }
+  const own = Number(paramOf(parsed, name) ?? 0) * 1_000;
+  const usual = kind === 'limit' ? own + CALL_MARGIN_MS : own + entry.timeoutMs;
+  return { params, timeoutMs: timeoutMs ?? usual };
+}
+
+function paramOf(params: unknown, name: string): unknown {
+  return z.record(z.string(), z.unknown()).parse(params)[name];
+}
+
+function unknownMethod(method: string): TomoError {
+  const family = method.split('.').slice(0, 2).join('.');
+  const near = methodNames().filter((name) => name.startsWith(family));
+  const hint = near.length > 0 ? ` Did you mean ${near.slice(0, 12).join(', ')}?` : '';
+  return new TomoError(
+    'METHOD_NOT_FOUND',
+    `Unknown method "${method}".${hint} list_agent_commands shows all ${Object.keys(CATALOGUE).length}.`,
+    { facts: { method } },
+  );
+}
+
+function invalidParams(method: string, error: z.ZodError): TomoError {
+  return new TomoError(
+    'INVALID_PARAMS',
+    `Params of ${method} are not valid:\n${z.prettifyError(error)}\nlist_agent_commands shows what it takes.`,
+    { facts: { method } },
+  );
+}
+
+function accessDenied(method: string, needed: Access, granted: Access): TomoError {
+  return new TomoError(
+    'ACCESS_DENIED',
+    `${method} needs access "${needed}"; "${granted}" is granted here. A higher level is given by a new install_agent with access: "${needed}", and only where the server is not run with --read-only.`,
+    { facts: { method, needed, granted } },
+  );
+}

@@ -1,0 +1,65 @@
+import type { AgentConnection } from './agent-connection.ts';
+import type { HubTimings } from './timings.ts';
+
+interface Heard {
+  bytes: number;
+  at: number;
+  pinged: boolean;
+}
+
+/**
+ * Watches every socket with one timer. Any byte that arrived since the last sweep is a sign of life;
+ * a silent socket is pinged, then terminated.
+ */
+export class Liveness {
+  readonly #timings: HubTimings;
+  readonly #connections: () => Iterable<AgentConnection>;
+  readonly #heard = new WeakMap<AgentConnection, Heard>();
+  readonly #onHeard: (connection: AgentConnection) => void;
+  readonly #timer: NodeJS.Timeout;
+
+  constructor(options: {
+    readonly timings: HubTimings;
+    readonly connections: () => Iterable<AgentConnection>;
+    /** Called at most once a sweep for each connection that sent something. */
+    readonly onHeard: (connection: AgentConnection) => void;
+  }) {
+    this.#timings = options.timings;
+    this.#connections = options.connections;
+    this.#onHeard = options.onHeard;
+    this.#timer = setInterval(() => this.#sweep(performance.now()), options.timings.sweepMs);
+    this.#timer.unref();
+  }
+
+  stop(): void {
+    clearInterval(this.#timer);
+  }
+
+  #sweep(now: number): void {
+    for (const connection of this.#connections()) this.#look(connection, now);
+  }
+
+  #look(connection: AgentConnection, now: number): void {
+    const bytes = connection.bytesReceived;
+    const heard = this.#heard.get(connection);
+    if (heard === undefined || heard.bytes !== bytes) {
+      this.#heard.set(connection, { bytes, at: now, pinged: false });
+      this.#onHeard(connection);
+      return;
+    }
+    const silentMs = now - heard.at;
+    if (silentMs >= this.#timings.silenceMaxMs && !this.#mayBeBusy(connection, now)) {
+      connection.terminate();
+    } else if (silentMs >= this.#timings.pingAfterMs && !heard.pinged) {
+      heard.pinged = true;
+      connection.ping();
+    }
+  }
+
+  /** Agents of the first deployment run commands synchronously and cannot answer a ping meanwhile. */
+  #mayBeBusy(connection: AgentConnection, now: number): boolean {
+    if (connection.agent.hello.protocol !== undefined) return false;
+    const deadline = connection.latestDeadline;
+    return deadline !== undefined && now < deadline + this.#timings.silenceGraceMs;
+  }
+}

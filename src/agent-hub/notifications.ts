@@ -1,0 +1,40 @@
+import {
+  EVENT_METHOD,
+  HEALTH_METHOD,
+  METRICS_METHOD,
+  type RpcNotification,
+} from '../../protocol/json-rpc.ts';
+import { agentEventSchema, healthSchema } from '../../protocol/telemetry.ts';
+import type { ConnectedAgent } from './agent-connection.ts';
+import type { TelemetryBuffer } from './telemetry-buffer.ts';
+
+/** Keeps what an agent reports. Unknown notifications and params that do not fit are ignored. */
+export function handleNotification(
+  telemetry: TelemetryBuffer,
+  agent: ConnectedAgent,
+  { method, params }: RpcNotification,
+): void {
+  switch (method) {
+    case METRICS_METHOD:
+      telemetry.metrics(agent.agentId, params, Date.now());
+      return;
+    case HEALTH_METHOD:
+      telemetry.health(agent.agentId, healthSchema.safeParse(params).data, Date.now());
+      return;
+    case EVENT_METHOD:
+      keepEvent(telemetry, agent, params);
+  }
+}
+
+function keepEvent(telemetry: TelemetryBuffer, agent: ConnectedAgent, params: unknown): void {
+  const event = agentEventSchema.safeParse(params);
+  if (!event.success) return;
+  const { type, ...detail } = event.data;
+  telemetry.event({
+    agentId: agent.agentId,
+    serverId: agent.serverId,
+    type: `agent.${type}`,
+    detail,
+    at: Date.now(),
+  });
+}

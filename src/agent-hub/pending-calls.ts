@@ -1,0 +1,98 @@
+import { TomoError } from '../../protocol/errors.ts';
+
+interface PendingCall {
+  readonly resolve: (result: unknown) => void;
+  readonly reject: (error: TomoError) => void;
+  readonly deadline: number;
+}
+
+export interface WaitOptions {
+  readonly id: string;
+  readonly timeoutMs: number;
+  readonly signal: AbortSignal | undefined;
+  /** Called once if the wait ends before the answer: by time-out or by the caller. */
+  readonly onGivenUp: () => void;
+}
+
+/**
+ * The calls that wait for one agent's answer. An answer is matched by id within its own socket, so
+ * that no other agent can answer it; each call ends exactly once.
+ */
+export class PendingCalls {
+  readonly #calls = new Map<string, PendingCall>();
+
+  get count(): number {
+    return this.#calls.size;
+  }
+
+  /** The latest deadline (monotonic ms) of the calls in flight, or undefined if there is none. */
+  get latestDeadline(): number | undefined {
+    if (this.#calls.size === 0) return undefined;
+    return Math.max(...Array.from(this.#calls.values(), (call) => call.deadline));
+  }
+
+  /** Waits for the answer to `id`; rejects with a TomoError when it fails or the wait is over. */
+  wait({ id, timeoutMs, signal, onGivenUp }: WaitOptions): Promise<unknown> {
+    return new Promise((resolve, reject) => {
+      const giveUp = (error: TomoError): void => {
+        if (!this.#settle(id, (call) => call.reject(error))) return;
+        onGivenUp();
+      };
+      const timer = setTimeout(() => giveUp(timedOut(timeoutMs)), timeoutMs);
+      const onAbort = (): void => giveUp(cancelled());
+      const end = (): void => {
+        clearTimeout(timer);
+        signal?.removeEventListener('abort', onAbort);
+      };
+      this.#calls.set(id, {
+        deadline: performance.now() + timeoutMs,
+        resolve: (result) => {
+          end();
+          resolve(result);
+        },
+        reject: (error) => {
+          end();
+          reject(error);
+        },
+      });
+      signal?.addEventListener('abort', onAbort, { once: true });
+    });
+  }
+
+  /** Ends the call with a result. False if no such call waits: late, repeated or invented. */
+  resolve(id: string, result: unknown): boolean {
+    return this.#settle(id, (call) => call.resolve(result));
+  }
+
+  /** Ends the call with an error. False if no such call waits. */
+  reject(id: string, error: TomoError): boolean {
+    return this.#settle(id, (call) => call.reject(error));
+  }
+
+  rejectAll(error: TomoError): void {
+    for (const id of this.#calls.keys()) this.reject(id, error);
+  }
+
+  #settle(id: string, end: (call: PendingCall) => void): boolean {
+    const call = this.#calls.get(id);
+    if (call === undefined) return false;
+    this.#calls.delete(id);
+    end(call);
+    return true;
+  }
+}
+
+function timedOut(timeoutMs: number): TomoError {
+  return new TomoError(
+    'COMMAND_TIMED_OUT',
+    `The agent did not answer within ${timeoutMs / 1_000} s. The command was told to stop, but it may have taken effect: check before you repeat it.`,
+    { facts: { timeout_ms: timeoutMs } },
+  );
+}
+
+function cancelled(): TomoError {
+  return new TomoError(
+    'COMMAND_CANCELLED',
+    'The call was cancelled and the agent told to stop; what was done until then stays done.',
+  );
+}

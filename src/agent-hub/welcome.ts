@@ -1,0 +1,21 @@
+import type { AgentConfig } from '../../protocol/handshake.ts';
+import { FRAME_MAX_BYTES, PING_AFTER_MS } from '../../protocol/limits.ts';
+import { PROTOCOL_REVISION } from '../../protocol/version.ts';
+import type { Admitted } from './admission.ts';
+
+/** The answer to an admitted hello; agents that did not name `protocol` get the first deployment's fields. */
+export function welcomeMessage({ row, hello, token }: Admitted, config: AgentConfig): string {
+  const extra =
+    hello.protocol === undefined
+      ? {}
+      : {
+          protocol: PROTOCOL_REVISION,
+          heartbeat: PING_AFTER_MS / 1_000,
+          limits: { frame_bytes: FRAME_MAX_BYTES },
+        };
+  const who =
+    token === undefined
+      ? { type: 'authenticated', agent_id: row.id }
+      : { type: 'registered', agent_id: row.id, token };
+  return JSON.stringify({ ...who, config, ...extra });
+}

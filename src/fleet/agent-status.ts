@@ -1,0 +1,87 @@
+import { hostSchema } from '../../protocol/handshake.ts';
+import { type Metrics } from '../../protocol/telemetry.ts';
+import { effectiveConfig } from '../agent-hub/agent-config.ts';
+import type { AgentRow } from '../db/agent-row.ts';
+import type { MetricsRow } from '../db/metrics-repository.ts';
+import { agentOf, type FleetContext, isoTime } from './fleet-context.ts';
+import type { AgentSummary, ArgsOf, OperationResult } from './operations.ts';
+
+/** How long a status waits for the agent to answer its ping. */
+const PING_WAIT_MS = 2_000;
+
+/** Everything known of one server's agent. Throws UNKNOWN_SERVER. */
+export async function agentStatus(
+  context: FleetContext,
+  { server_id }: ArgsOf<'get_agent_status'>,
+): Promise<OperationResult<'get_agent_status'>> {
+  const agent = await agentOf(context, server_id);
+  const latency = await context.hub.latency(agent.id, AbortSignal.timeout(PING_WAIT_MS));
+  const connected = context.hub.connected(agent.id);
+  const latest = await latestMetrics(context, agent.id);
+  return {
+    ...summaryOf(context, agent),
+    registered_at: isoTime(agent.registeredAt),
+    connected_at: isoTime(connected?.connectedAt),
+    address: connected?.address ?? null,
+    latency_ms: latency === undefined ? null : Math.round(latency * 100) / 100,
+    host: hostSchema.nullable().catch(null).parse(agent.host),
+    capabilities: agent.capabilities,
+    config: effectiveConfig(await context.db.settings.all(), agent.config),
+    metrics: latest?.metrics ?? null,
+    metrics_at: isoTime(latest?.at),
+    health: context.hub.telemetry.latestHealth(agent.id)?.health ?? null,
+  };
+}
+
+/** Agents in the order of their servers' ids, a page at a time. */
+export async function listAgents(
+  context: FleetContext,
+  { status, labels, cursor, limit }: ArgsOf<'list_agents'>,
+): Promise<OperationResult<'list_agents'>> {
+  const rows = await context.db.agents.list({
+    ...(status === undefined ? {} : { status }),
+    ...(labels === undefined ? {} : { labels }),
+    ...(cursor === undefined ? {} : { after: Buffer.from(cursor, 'base64url').toString() }),
+    limit: limit + 1,
+  });
+  const page = rows.slice(0, limit);
+  const last = rows.length > limit ? page.at(-1) : undefined;
+  return {
+    agents: page.map((row) => summaryOf(context, row)),
+    ...(last === undefined
+      ? {}
+      : { next_cursor: Buffer.from(last.serverId).toString('base64url') }),
+  };
+}
+
+function summaryOf(context: FleetContext, agent: AgentRow): AgentSummary {
+  const connected = context.hub.connected(agent.id);
+  return {
+    server_id: agent.serverId,
+    agent_id: agent.id,
+    status: agent.status,
+    version: connected?.hello.version ?? agent.version,
+    last_seen: isoTime(context.hub.telemetry.lastSeen(agent.id) ?? agent.lastSeen),
+    access: connected?.access ?? agent.access,
+    labels: agent.labels,
+  };
+}
+
+async function latestMetrics(
+  context: FleetContext,
+  agentId: string,
+): Promise<{ at: number; metrics: Metrics } | undefined> {
+  const live = context.hub.telemetry.latestMetrics(agentId);
+  if (live !== undefined) return live;
+  const row = await context.db.metrics.latest(agentId);
+  return row === undefined ? undefined : { at: row.at, metrics: metricsOf(row) };
+}
+
+function metricsOf(row: MetricsRow): Metrics {
+  return {
+    cpu: row.cpu,
+    memory: { used: row.memoryUsed, total: row.memoryTotal, percent: row.memoryPercent },
+    disk: { used: row.diskUsed, total: row.diskTotal, percent: row.diskPercent },
+    containers: { running: row.containersRunning, stopped: row.containersStopped },
+  };
+}

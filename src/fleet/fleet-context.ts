@@ -1,0 +1,37 @@
+import type { Logger } from 'pino';
+import type { Access } from '../../protocol/access.ts';
+import { TomoError } from '../../protocol/errors.ts';
+import type { AgentHub } from '../agent-hub/agent-hub.ts';
+import type { AgentRow } from '../db/agent-row.ts';
+import type { TomoDatabase } from '../db/database.ts';
+
+/** What operations work with, in the process that owns the data directory. */
+export interface FleetContext {
+  readonly db: TomoDatabase;
+  readonly hub: AgentHub;
+  /** http or https base URL that agents reach this server by. */
+  readonly publicUrl: string;
+  /** Where hub and MCP endpoint listen. */
+  readonly url: string;
+  /** The most any agent may be asked to do: `read` under --read-only. */
+  readonly ceiling: Access;
+  readonly log: Logger;
+}
+
+/** The agent of a server. Throws UNKNOWN_SERVER with what to do about it. */
+export async function agentOf(context: FleetContext, serverId: string): Promise<AgentRow> {
+  const agent = await context.db.agents.findByServer(serverId);
+  if (agent !== undefined) return agent;
+  throw new TomoError(
+    'UNKNOWN_SERVER',
+    `No agent is installed on a server "${serverId}". list_agents shows the servers there are; install_agent adds one.`,
+    { facts: { server_id: serverId } },
+  );
+}
+
+/** Milliseconds since the epoch as ISO 8601. */
+export function isoTime(at: number): string;
+export function isoTime(at: number | null | undefined): string | null;
+export function isoTime(at: number | null | undefined): string | null {
+  return at === null || at === undefined ? null : new Date(at).toISOString();
+}

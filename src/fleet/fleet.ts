@@ -1,0 +1,24 @@
+import type { Access } from '../../protocol/access.ts';
+import type { ArgsOf, OperationName, OperationResult } from './operations.ts';
+
+/** On whose behalf an operation is performed. */
+export interface Caller {
+  /** Who, for the audit: `stdio`, `http`, `local`. */
+  readonly actor: string;
+  /** The most this caller may do. */
+  readonly access: Access;
+  /** Aborted when the caller gives up. */
+  readonly signal?: AbortSignal;
+}
+
+/**
+ * What can be done with agents, wherever they are connected: in this process or in the process that
+ * owns the data directory. Throws TomoErrors.
+ */
+export interface Fleet {
+  perform<N extends OperationName>(
+    name: N,
+    args: ArgsOf<N>,
+    caller: Caller,
+  ): Promise<OperationResult<N>>;
+}

@@ -1,0 +1,34 @@
+import type { Logger } from 'pino';
+import type { TomoDatabase } from '../db/database.ts';
+
+/** Often, because a round is one transaction that everything else waits for. */
+const ROUND_MS = 5 * 60 * 1_000;
+const DAY_MS = 24 * 60 * 60 * 1_000;
+const EVENTS_KEPT_MS = 30 * DAY_MS;
+const AUDIT_KEPT_MS = 365 * DAY_MS;
+
+/** Every few minutes: metrics become means, what is old goes. */
+export class Housekeeping implements Disposable {
+  readonly #timer: NodeJS.Timeout;
+
+  constructor(db: TomoDatabase, log: Logger) {
+    this.#timer = setInterval(() => void tidy(db, log), ROUND_MS);
+    this.#timer.unref();
+  }
+
+  [Symbol.dispose](): void {
+    clearInterval(this.#timer);
+  }
+}
+
+/** One round of it; what fails is logged and tried again in the next. */
+export async function tidy(db: TomoDatabase, log: Logger, now: number = Date.now()): Promise<void> {
+  try {
+    await db.metrics.rollUp(now);
+    await db.agents.deleteExpiredCodes(now - DAY_MS);
+    await db.events.deleteBefore(now - EVENTS_KEPT_MS);
+    await db.commands.deleteBefore(now - AUDIT_KEPT_MS);
+  } catch (error) {
+    log.error({ err: error }, 'housekeeping failed; it is tried again in the next round');
+  }
+}

@@ -1,0 +1,45 @@
+import { agentStatus, listAgents } from './agent-status.ts';
+import { configureAgents } from './configure-agents.ts';
+import { databaseErrorsExplained } from './database-errors.ts';
+import type { Caller, Fleet } from './fleet.ts';
+import type { FleetContext } from './fleet-context.ts';
+import { installAgent } from './install-agent.ts';
+import type { ArgsOf, OperationName, OperationResult } from './operations.ts';
+import { revokeAgent } from './revoke-agent.ts';
+import { sendCommand } from './send-command.ts';
+
+type Operations = {
+  readonly [N in OperationName]: (
+    context: FleetContext,
+    args: ArgsOf<N>,
+    caller: Caller,
+  ) => Promise<OperationResult<N>>;
+};
+
+const PERFORM: Operations = {
+  install_agent: installAgent,
+  get_agent_status: agentStatus,
+  list_agents: listAgents,
+  revoke_agent: revokeAgent,
+  send_agent_command: sendCommand,
+  configure_agents: configureAgents,
+  describe_owner: (context) => Promise.resolve({ pid: process.pid, url: context.url }),
+};
+
+/** The fleet in the process that owns the data directory. */
+export class LocalFleet implements Fleet {
+  readonly #context: FleetContext;
+
+  constructor(context: FleetContext) {
+    this.#context = context;
+  }
+
+  async perform<N extends OperationName>(
+    name: N,
+    args: ArgsOf<N>,
+    caller: Caller,
+  ): Promise<OperationResult<N>> {
+    const perform: Operations[N] = PERFORM[name];
+    return databaseErrorsExplained(() => perform(this.#context, args, caller));
+  }
+}

@@ -1,0 +1,186 @@
+import { z } from 'zod';
+import { accessSchema } from '../../protocol/access.ts';
+import { agentConfigSchema, hostSchema } from '../../protocol/handshake.ts';
+import { CALL_TIMEOUT_MAX_MS } from '../../protocol/limits.ts';
+import { healthSchema, metricsSchema } from '../../protocol/telemetry.ts';
+
+/**
+ * What can be done with agents: arguments and results of every operation of `Fleet`. The tools take
+ * their schemas from here, and so does the relay between processes.
+ */
+
+export const AGENT_STATUSES = [
+  'pending',
+  'connected',
+  'disconnected',
+  'updating',
+  'revoked',
+] as const;
+export const COMMAND_STATUSES = ['succeeded', 'failed', 'timed_out', 'cancelled'] as const;
+
+const LABELS_MAX_COUNT = 64;
+const PAGE_DEFAULT_COUNT = 100;
+const PAGE_MAX_COUNT = 1_000;
+
+export const serverIdSchema = z
+  .string()
+  .regex(
+    /^[a-z0-9][a-z0-9._-]{0,62}$/,
+    '1 to 63 characters of a-z 0-9 . _ -, starting with a letter or digit',
+  )
+  .describe('The server’s name in Tomo, such as "web-1".');
+
+const labelsSchema = z
+  .record(z.string().min(1).max(63), z.string().max(255))
+  .refine((labels) => Object.keys(labels).length <= LABELS_MAX_COUNT, {
+    message: `at most ${LABELS_MAX_COUNT} labels`,
+  });
+
+const isoTime = z.string().describe('ISO 8601, UTC.');
+const statusSchema = z.enum(AGENT_STATUSES);
+
+const agentSummary = z.object({
+  server_id: z.string(),
+  agent_id: z.string(),
+  status: statusSchema,
+  version: z.string().nullable(),
+  last_seen: isoTime.nullable(),
+  access: accessSchema,
+  labels: z.record(z.string(), z.string()),
+});
+
+const errorSchema = z.object({
+  code: z.number().int(),
+  name: z.string(),
+  message: z.string(),
+});
+
+const installArgs = z.strictObject({
+  server_id: serverIdSchema,
+  access: accessSchema
+    .default('admin')
+    .describe('The most the agent may ever do: read < operate (start, stop, pull) < admin.'),
+  labels: labelsSchema.optional().describe('Replaces the server’s labels: {"role": "web"}.'),
+});
+
+const installResult = z.object({
+  agent_id: z.string(),
+  registration_code: z.string(),
+  expires_at: isoTime,
+  deploy_command: z.string(),
+  compose_yaml: z.string(),
+  status: statusSchema,
+  warnings: z.array(z.string()),
+});
+
+const statusResult = agentSummary.extend({
+  registered_at: isoTime.nullable(),
+  connected_at: isoTime.nullable(),
+  address: z.string().nullable().describe('Where its socket comes from.'),
+  latency_ms: z.number().nullable().describe('Of a ping made for this answer.'),
+  host: hostSchema.nullable(),
+  capabilities: z.array(z.string()).nullable().describe('Its methods; null if it does not say.'),
+  config: agentConfigSchema,
+  metrics: metricsSchema.nullable(),
+  metrics_at: isoTime.nullable(),
+  health: healthSchema.nullable(),
+});
+
+const listArgs = z.strictObject({
+  status: statusSchema.optional(),
+  labels: labelsSchema.optional().describe('Only agents whose server has all of these.'),
+  cursor: z.string().max(128).optional().describe('next_cursor of the page before.'),
+  limit: z.number().int().min(1).max(PAGE_MAX_COUNT).default(PAGE_DEFAULT_COUNT),
+});
+
+const commandArgs = z.strictObject({
+  server_id: serverIdSchema,
+  method: z.string().min(1).max(128).describe('A method of list_agent_commands.'),
+  params: z.record(z.string(), z.unknown()).default({}).describe('The method’s params.'),
+  timeout_seconds: z
+    .number()
+    .positive()
+    .max(CALL_TIMEOUT_MAX_MS / 1_000)
+    .optional()
+    .describe('How long the command may take; each method has a default.'),
+});
+
+const commandResult = z.object({
+  command_id: z.string(),
+  status: z.enum(COMMAND_STATUSES),
+  result: z.unknown().optional(),
+  error: errorSchema.optional(),
+  duration_ms: z.number(),
+});
+
+const { metrics_interval, health_interval, reconnect_timeout } = agentConfigSchema.shape;
+
+const configureArgs = z.strictObject({
+  server_ids: z.array(serverIdSchema).min(1).max(PAGE_MAX_COUNT).optional(),
+  labels: labelsSchema.optional().describe('Agents whose server has all of these.'),
+  settings: z
+    .strictObject({
+      metrics_interval: metrics_interval.unwrap().optional(),
+      health_interval: health_interval.unwrap().optional(),
+      reconnect_timeout: reconnect_timeout.unwrap().optional(),
+    })
+    .refine((settings) => Object.keys(settings).length > 0, {
+      message: 'name at least one of metrics_interval, health_interval, reconnect_timeout',
+    })
+    .describe('Seconds.'),
+});
+
+const configureResult = z.object({
+  scope: z.enum(['fleet', 'selected']).describe('fleet: the default of every agent changed.'),
+  agents: z.array(
+    z.object({
+      server_id: z.string(),
+      config: agentConfigSchema,
+      applied: z.boolean().describe('false: away, or too old; it gets it when it connects.'),
+    }),
+  ),
+});
+
+const ownerResult = z.object({
+  pid: z.number().int(),
+  url: z.string().describe('Where this data directory’s hub and MCP endpoint listen.'),
+});
+
+/** `retry`: an operation that changes nothing, and may be asked again of the next owner. */
+export const OPERATIONS = {
+  install_agent: { args: installArgs, result: installResult, retry: false },
+  get_agent_status: {
+    args: z.strictObject({ server_id: serverIdSchema }),
+    result: statusResult,
+    retry: true,
+  },
+  list_agents: {
+    args: listArgs,
+    result: z.object({ agents: z.array(agentSummary), next_cursor: z.string().optional() }),
+    retry: true,
+  },
+  revoke_agent: {
+    args: z.strictObject({ server_id: serverIdSchema }),
+    result: z.object({ success: z.boolean(), agent_id: z.string(), was_connected: z.boolean() }),
+    retry: false,
+  },
+  send_agent_command: { args: commandArgs, result: commandResult, retry: false },
+  configure_agents: { args: configureArgs, result: configureResult, retry: false },
+  describe_owner: { args: z.strictObject({}), result: ownerResult, retry: true },
+};
+
+export type OperationName = keyof typeof OPERATIONS;
+export type ArgsOf<N extends OperationName> = z.output<(typeof OPERATIONS)[N]['args']>;
+export type OperationResult<N extends OperationName> = z.output<(typeof OPERATIONS)[N]['result']>;
+
+export type AgentSummary = z.output<typeof agentSummary>;
+
+export function isOperation(name: string): name is OperationName {
+  return Object.hasOwn(OPERATIONS, name);
+}
+
+/** Arguments of an operation that came from outside. Throws a ZodError. */
+export function parseArgs<N extends OperationName>(name: N, args: unknown): ArgsOf<N> {
+  // oxlint-disable-next-line typescript/no-unsafe-type-assertion -- the table's own schema parsed it; TypeScript does not follow N through the table
+  return OPERATIONS[name].args.parse(args) as ArgsOf<N>;
+}

@@ -1,0 +1,94 @@
+import { chmodSync, rmSync } from 'node:fs';
+import { createServer, type Server, type Socket } from 'node:net';
+import type { Logger } from 'pino';
+import {
+  type CancellationToken,
+  createMessageConnection,
+  ResponseError,
+  SocketMessageReader,
+  SocketMessageWriter,
+} from 'vscode-jsonrpc/node';
+import { z } from 'zod';
+import { accessSchema } from '../../protocol/access.ts';
+import { TomoError, toTomoError } from '../../protocol/errors.ts';
+import type { Fleet } from './fleet.ts';
+import { isOperation, parseArgs } from './operations.ts';
+
+/** The one request of the relay: performs an operation of `Fleet` in the owner's process. */
+export const PERFORM_METHOD = 'fleet/perform';
+
+const performSchema = z.object({
+  name: z.string().refine(isOperation, 'no such operation'),
+  args: z.unknown(),
+  caller: z.object({ actor: z.string(), access: accessSchema }),
+});
+export type PerformParams = z.input<typeof performSchema>;
+
+/** Lets other processes of the same user and data directory use this process's fleet. */
+export class Relay implements AsyncDisposable {
+  readonly #server: Server;
+  readonly #sockets = new Set<Socket>();
+  readonly #fleet: Fleet;
+  readonly #log: Logger;
+
+  /** Listens at `socketPath`; to be called by the holder of the data directory's lock only. */
+  static async listen(fleet: Fleet, socketPath: string, log: Logger): Promise<Relay> {
+    const relay = new Relay(fleet, log);
+    // Whoever holds the lock may remove what a killed owner left behind.
+    if (process.platform !== 'win32') rmSync(socketPath, { force: true });
+    await new Promise<void>((resolve, reject) => {
+      relay.#server.once('error', reject);
+      relay.#server.listen(socketPath, resolve);
+    });
+    if (process.platform !== 'win32') chmodSync(socketPath, 0o600);
+    return relay;
+  }
+
+  private constructor(fleet: Fleet, log: Logger) {
+    this.#fleet = fleet;
+    this.#log = log;
+    this.#server = createServer((socket) => this.#serve(socket));
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    const closed = new Promise<void>((resolve) => this.#server.close(() => resolve()));
+    for (const socket of this.#sockets) socket.destroySoon();
+    await closed;
+  }
+
+  #serve(socket: Socket): void {
+    this.#sockets.add(socket);
+    const connection = createMessageConnection(
+      new SocketMessageReader(socket),
+      new SocketMessageWriter(socket),
+    );
+    const gone = new AbortController();
+    socket.on('error', (error) => this.#log.debug({ err: error }, 'relay socket fault'));
+    socket.once('close', () => {
+      this.#sockets.delete(socket);
+      gone.abort();
+      connection.dispose();
+    });
+    connection.onError(() => socket.destroy());
+    connection.onRequest(PERFORM_METHOD, (params: unknown, token: CancellationToken) =>
+      this.#perform(params, token, gone.signal),
+    );
+    connection.listen();
+  }
+
+  async #perform(params: unknown, token: CancellationToken, gone: AbortSignal): Promise<unknown> {
+    const cancelled = new AbortController();
+    const onCancel = token.onCancellationRequested(() => cancelled.abort());
+    try {
+      const { name, args, caller } = performSchema.parse(params);
+      const signal = AbortSignal.any([gone, cancelled.signal]);
+      return await this.#fleet.perform(name, parseArgs(name, args), { ...caller, signal });
+    } catch (cause) {
+      const error = toTomoError(cause);
+      if (!(cause instanceof TomoError)) this.#log.error({ err: cause }, 'relayed call failed');
+      return new ResponseError(error.code, error.message, { facts: error.facts });
+    } finally {
+      onCancel.dispose();
+    }
+  }
+}

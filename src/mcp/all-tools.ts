@@ -1,0 +1,19 @@
+import type { Tool } from './define-tool.ts';
+import { configureAgentsTool } from './tools/configure-agents.ts';
+import { getAgentStatusTool } from './tools/get-agent-status.ts';
+import { installAgentTool } from './tools/install-agent.ts';
+import { listAgentCommandsTool } from './tools/list-agent-commands.ts';
+import { listAgentsTool } from './tools/list-agents.ts';
+import { revokeAgentTool } from './tools/revoke-agent.ts';
+import { sendAgentCommandTool } from './tools/send-agent-command.ts';
+
+/** The tools in the order of tools/list, which is fixed. */
+export const ALL_TOOLS: readonly Tool[] = [
+  listAgentsTool,
+  getAgentStatusTool,
+  listAgentCommandsTool,
+  sendAgentCommandTool,
+  installAgentTool,
+  configureAgentsTool,
+  revokeAgentTool,
+];

@@ -1,0 +1,48 @@
+import { createHash, randomBytes, timingSafeEqual } from 'node:crypto';
+import { link, readFile, rm, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+
+const TOKEN_FILE = 'token';
+const TOKEN_BYTES = 32;
+
+/** The MCP bearer token of a data directory, made when it is first asked for. */
+export async function bearerToken(dataDir: string): Promise<string> {
+  const file = join(dataDir, TOKEN_FILE);
+  const known = await readToken(file);
+  if (known !== undefined) return known;
+  // Written aside and linked, so that of two processes that make one both read the same.
+  const fresh = `${file}.${process.pid}.${randomBytes(4).toString('hex')}`;
+  await writeFile(fresh, `${randomBytes(TOKEN_BYTES).toString('base64url')}\n`, { mode: 0o600 });
+  await link(fresh, file).catch(ignoreExisting);
+  await rm(fresh);
+  const token = await readToken(file);
+  if (token === undefined) throw new Error(`${file} is empty: delete it and start again`);
+  return token;
+}
+
+/** Whether an Authorization header holds the token; takes the same time wherever they differ. */
+export function bearerMatches(header: string | undefined, token: string): boolean {
+  const given = /^Bearer +(\S+) *$/i.exec(header ?? '')?.[1];
+  return given !== undefined && timingSafeEqual(digest(given), digest(token));
+}
+
+async function readToken(file: string): Promise<string | undefined> {
+  try {
+    return (await readFile(file, 'utf8')).trim() || undefined;
+  } catch (error) {
+    if (hasCode(error, 'ENOENT')) return undefined;
+    throw error;
+  }
+}
+
+function ignoreExisting(error: unknown): void {
+  if (!hasCode(error, 'EEXIST')) throw error;
+}
+
+function hasCode(error: unknown, code: string): boolean {
+  return error instanceof Error && 'code' in error && error.code === code;
+}
+
+function digest(text: string): Buffer {
+  return createHash('sha256').update(text).digest();
+}

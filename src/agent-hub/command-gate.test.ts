@@ -1,0 +1,98 @@
+import { describe, expect, it } from 'vitest';
+import { type GateRequest, gateCommand } from './command-gate.ts';
+
+const REQUEST: GateRequest = {
+  method: 'agent.ping',
+  params: {},
+  access: 'admin',
+  ceiling: 'admin',
+  capabilities: undefined,
+  timeoutMs: undefined,
+};
+
+function gate(request: Partial<GateRequest>) {
+  const { params, timeoutMs } = gateCommand({ ...REQUEST, ...request });
+  return { params, timeoutMs };
+}
+
+const exec = (params: object, timeoutMs?: number) =>
+  gate({ method: 'system.exec', params: { command: 'true', ...params }, timeoutMs });
+const stop = (params: object, timeoutMs?: number) =>
+  gate({ method: 'docker.containers.stop', params: { container: 'db', ...params }, timeoutMs });
+const restart = (params: object) =>
+  gate({ method: 'docker.containers.restart', params: { container: 'db', ...params } });
+
+describe('the time limit of a call', () => {
+  it('is the method’s own unless the caller gives one', () => {
+    expect(gate({}).timeoutMs).toBe(10_000);
+    expect(gate({ timeoutMs: 700 }).timeoutMs).toBe(700);
+  });
+
+  it('leaves a method that stops itself time to say so', () => {
+    expect(exec({})).toEqual({ params: { command: 'true' }, timeoutMs: 65_000 });
+    expect(exec({ timeout: 5 }).timeoutMs).toBe(10_000);
+  });
+
+  it('passes the caller’s limit on to a method that stops itself, in whole seconds', () => {
+    expect(exec({}, 1_500)).toEqual({
+      params: { command: 'true', timeout: 2 },
+      timeoutMs: 6_500,
+    });
+  });
+
+  it('keeps the caller’s limit beside the one it wrote into the params', () => {
+    expect(exec({ timeout: 100 }, 2_000)).toEqual({
+      params: { command: 'true', timeout: 100 },
+      timeoutMs: 2_000,
+    });
+  });
+
+  it('adds the grace that a container is given to the usual time', () => {
+    expect(stop({}).timeoutMs).toBe(40_000);
+    expect(stop({ timeout: 120 })).toEqual({
+      params: { container: 'db', timeout: 120 },
+      timeoutMs: 150_000,
+    });
+    expect(restart({}).timeoutMs).toBe(60_000);
+    expect(restart({ timeout: 0 }).timeoutMs).toBe(60_000);
+  });
+
+  it('leaves the grace alone when the caller gives a limit', () => {
+    expect(stop({}, 1_000)).toEqual({ params: { container: 'db' }, timeoutMs: 1_000 });
+  });
+});
+
+describe('a refusal', () => {
+  it('names methods of the same family for one that does not exist', () => {
+    expect(() => gate({ method: 'docker.images.fetch' })).toThrow(/docker\.images\.pull/);
+    expect(() => gate({ method: 'nothing' })).toThrow(
+      expect.objectContaining({ name: 'METHOD_NOT_FOUND', facts: { method: 'nothing' } }),
+    );
+  });
+
+  it('says which param is wrong', () => {
+    expect(() => stop({ timeout: 'soon' })).toThrow(
+      expect.objectContaining({
+        name: 'INVALID_PARAMS',
+        message: expect.stringMatching('timeout'),
+      }),
+    );
+  });
+
+  it('says which access is needed and which is granted, the lower of caller’s and agent’s', () => {
+    expect(() =>
+      gate({ method: 'docker.volumes.prune', access: 'operate', ceiling: 'admin' }),
+    ).toThrow(
+      expect.objectContaining({
+        name: 'ACCESS_DENIED',
+        facts: { method: 'docker.volumes.prune', needed: 'admin', granted: 'operate' },
+      }),
+    );
+  });
+
+  it('holds the caller’s access even for what passes an agent’s ceiling', () => {
+    expect(() => gate({ method: 'config.update', access: 'read', ceiling: 'admin' })).toThrow(
+      expect.objectContaining({ name: 'ACCESS_DENIED' }),
+    );
+  });
+});

@@ -1,0 +1,98 @@
+import { describe, expect, it } from 'vitest';
+import { eventually, startHub } from '../../test/support/hub.ts';
+import { pino } from 'pino';
+import { AgentHub } from './agent-hub.ts';
+
+describe('start', () => {
+  it('leaves no row that says connected, as after a crash', async () => {
+    const test = await startHub();
+    const { agentId } = await test.join('web-1');
+    const { agentId: pending } = await test.install('web-2');
+    const { agentId: revoked } = await test.join('web-3');
+    await test.hub.revoke(revoked);
+    // A second hub on the same database, as the next process after a crash.
+    const { db } = test.database;
+    const next = new AgentHub({ db, log: pino({ level: 'silent' }) });
+    await next.start();
+    expect((await test.row(agentId))?.status).toBe('disconnected');
+    expect((await test.row(pending))?.status).toBe('pending');
+    expect((await test.row(revoked))?.status).toBe('revoked');
+    await next.close();
+  });
+});
+
+describe('close', () => {
+  it('sends 1012 to agents and to sockets in the handshake, and writes who is away', async () => {
+    const test = await startHub();
+    const joined = [await test.join('web-1'), await test.join('web-2')];
+    const waiting = await test.dial();
+    await test.hub.close();
+    for (const { agent, agentId } of joined) {
+      expect((await agent.closed).code).toBe(1012);
+      expect(await test.row(agentId)).toMatchObject({ status: 'disconnected' });
+      expect(test.hub.connected(agentId)).toBeUndefined();
+    }
+    expect((await waiting.closed).code).toBe(1012);
+  });
+
+  it('fails the calls in flight', async () => {
+    const test = await startHub();
+    const { agentId } = await test.join('web-1');
+    const lost = expect(test.call(agentId)).rejects.toMatchObject({ name: 'CONNECTION_LOST' });
+    await test.hub.close();
+    await lost;
+  });
+
+  it('does not spend a code that arrives when the socket is closing already', async () => {
+    const test = await startHub();
+    const { agentId, code } = await test.install('web-1');
+    const agent = await test.dial();
+    agent.socket.pause();
+    await test.hub.close();
+    agent.send({ type: 'register', code, version: '1' });
+    await agent.writeRaw('');
+    agent.socket.resume();
+    expect((await agent.closed).code).toBe(1012);
+    expect(await test.row(agentId)).toMatchObject({ status: 'pending', registeredAt: null });
+    expect(test.hub.counters.connected).toBe(0);
+  });
+
+  it('ends even when the database is gone', async () => {
+    const test = await startHub();
+    const { agent } = await test.join('web-1');
+    test.database.connection.close();
+    await test.hub.close();
+    expect((await agent.closed).code).toBe(1012);
+  });
+
+  it('turns further sockets away with 503, and ends the connection', async () => {
+    const test = await startHub();
+    await test.hub.close();
+    await expect(test.dial()).rejects.toThrow('503');
+  });
+
+  it('is followed by terminate for agents that do not answer', async () => {
+    const test = await startHub();
+    const { agent } = await test.join('web-1');
+    agent.socket.pause();
+    await test.hub.close();
+    test.hub.terminate();
+    agent.socket.resume();
+    expect((await agent.closed).code).toBe(1012);
+  });
+});
+
+describe('a departure', () => {
+  it('is logged when it cannot be written, and the hub goes on', async () => {
+    const test = await startHub();
+    const { agent, agentId } = await test.join('web-1');
+    test.database.connection.close();
+    agent.socket.close();
+    await eventually(() =>
+      expect(test.logged).toContainEqual(
+        expect.objectContaining({ level: 50, msg: expect.stringContaining('departure') }),
+      ),
+    );
+    expect(test.hub.connected(agentId)).toBeUndefined();
+  });
+});

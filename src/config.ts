@@ -1,0 +1,157 @@
+import { homedir } from 'node:os';
+import { join, resolve } from 'node:path';
+import { type ParseArgsOptionsConfig, parseArgs } from 'node:util';
+import { z } from 'zod';
+import { StartError } from './start-error.ts';
+
+const COMMANDS = ['stdio', 'serve', 'quickstart', 'agent', 'token', 'help', 'version'] as const;
+export type Command = (typeof COMMANDS)[number];
+
+const LOG_LEVELS = ['trace', 'debug', 'info', 'warn', 'error', 'fatal', 'silent'] as const;
+const TOKEN_MIN_CHARS = 32;
+
+const port = z.coerce.number().int().min(0).max(65_535);
+const flag = z.union([z.boolean(), z.stringbool()]).default(false);
+const baseUrl = z.url({ protocol: /^https?$/, error: 'an http or https URL' });
+
+const configSchema = z
+  .object({
+    host: z.string().min(1).default('127.0.0.1'),
+    port: port.default(8000),
+    dataDir: z
+      .string()
+      .min(1)
+      .transform((dir) => resolve(dir)),
+    publicUrl: baseUrl.optional(),
+    tlsCert: z.string().min(1).optional(),
+    tlsKey: z.string().min(1).optional(),
+    insecureHttp: flag,
+    readOnly: flag,
+    localAgent: flag,
+    logLevel: z.enum(LOG_LEVELS).default('info'),
+    /** From the environment only, where it is not seen in the list of processes. */
+    token: z.string().min(TOKEN_MIN_CHARS).optional(),
+  })
+  .refine((config) => (config.tlsCert === undefined) === (config.tlsKey === undefined), {
+    path: ['tlsCert'],
+    message: 'goes with --tls-key, and the other way round',
+  })
+  .refine(
+    (config) => config.tlsCert !== undefined || config.insecureHttp || isLoopback(config.host),
+    {
+      path: ['host'],
+      message:
+        'an address that other machines reach needs TLS: give --tls-cert and --tls-key, or --insecure-http if a proxy does that',
+    },
+  );
+
+/** Everything that was set, by flag or environment; validated and frozen. */
+export type Config = Readonly<z.output<typeof configSchema>>;
+
+const SERVER_FLAGS = {
+  host: { type: 'string' },
+  port: { type: 'string' },
+  'data-dir': { type: 'string' },
+  'public-url': { type: 'string' },
+  'tls-cert': { type: 'string' },
+  'tls-key': { type: 'string' },
+  'insecure-http': { type: 'boolean' },
+  'read-only': { type: 'boolean' },
+  'local-agent': { type: 'boolean' },
+  'log-level': { type: 'string' },
+} satisfies ParseArgsOptionsConfig;
+
+const FLAGS: Readonly<Record<Command, ParseArgsOptionsConfig>> = {
+  stdio: SERVER_FLAGS,
+  serve: SERVER_FLAGS,
+  quickstart: SERVER_FLAGS,
+  agent: {},
+  token: { 'data-dir': { type: 'string' } },
+  help: {},
+  version: {},
+};
+
+export interface Invocation {
+  readonly command: Command;
+  readonly config: Config;
+}
+
+/** What the user asked for. Throws StartError (exit 2) naming the flag and what it takes. */
+export function readInvocation(
+  args: readonly string[],
+  environment: Readonly<Record<string, string | undefined>> = process.env,
+): Invocation {
+  const command = commandOf(args[0]);
+  const rest = args[0] === command ? args.slice(1) : args;
+  if (rest.includes('--help') || rest.includes('-h')) return readInvocation(['help'], environment);
+  if (rest.includes('--version')) return readInvocation(['version'], environment);
+  const flags = parseFlags(command, rest);
+  const settings: Record<string, unknown> = { dataDir: defaultDataDir(environment) };
+  for (const name of Object.keys(FLAGS[command])) {
+    const value = flags[name] ?? environment[environmentName(name)];
+    if (value !== undefined && value !== '') settings[camelCase(name)] = value;
+  }
+  const token = environment['TOMO_TOKEN'];
+  if (token !== undefined && token !== '') settings['token'] = token;
+  const parsed = configSchema.safeParse(settings);
+  if (!parsed.success) throw invalidSetting(parsed.error, flags);
+  return { command, config: Object.freeze(parsed.data) };
+}
+
+function commandOf(word: string | undefined): Command {
+  if (word === undefined || word.startsWith('-')) return 'stdio';
+  const command = COMMANDS.find((name) => name === word);
+  if (command !== undefined) return command;
+  throw new StartError(`tomo: no command "${word}"; there are: ${COMMANDS.slice(1).join(', ')}`, 2);
+}
+
+function parseFlags(command: Command, args: readonly string[]): Record<string, unknown> {
+  try {
+    return parseArgs({ args: [...args], options: FLAGS[command], strict: true }).values;
+  } catch (error) {
+    const allowed = Object.keys(FLAGS[command]).map((name) => `--${name}`);
+    const cause = error instanceof Error ? error.message.split('. ')[0] : String(error);
+    const hint = allowed.length > 0 ? `it takes ${allowed.join(' ')}` : 'it takes no flags';
+    throw new StartError(`tomo ${command}: ${cause}; ${hint}`, 2, error);
+  }
+}
+
+function invalidSetting(error: z.ZodError, flags: Record<string, unknown>): StartError {
+  const issue = error.issues[0];
+  const key = String(issue?.path[0] ?? '');
+  const name = key.replace(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`);
+  const source = flags[name] === undefined && key !== 'host' ? environmentName(name) : `--${name}`;
+  return new StartError(`tomo: ${source}: ${issue?.message ?? error.message}`, 2, error);
+}
+
+function environmentName(flagName: string): string {
+  return `TOMO_${flagName.toUpperCase().replaceAll('-', '_')}`;
+}
+
+function camelCase(flagName: string): string {
+  return flagName.replace(/-([a-z])/g, (_, letter: string) => letter.toUpperCase());
+}
+
+function isLoopback(host: string): boolean {
+  return host === 'localhost' || host === '::1' || host.startsWith('127.');
+}
+
+/** The environment of a child process: this one's without Tomo's own secret. */
+export function childEnvironment(
+  extra: Readonly<Record<string, string>>,
+): Record<string, string | undefined> {
+  const { TOMO_TOKEN: _secret, ...inherited } = process.env;
+  return { ...inherited, ...extra };
+}
+
+/** Where the platform keeps programs’ data. */
+export function defaultDataDir(
+  environment: Readonly<Record<string, string | undefined>> = process.env,
+): string {
+  const home = homedir();
+  if (process.platform === 'win32') {
+    return join(environment['LOCALAPPDATA'] ?? join(home, 'AppData', 'Local'), 'tomo');
+  }
+  if (process.platform === 'darwin') return join(home, 'Library', 'Application Support', 'tomo');
+  return join(environment['XDG_DATA_HOME'] || join(home, '.local', 'share'), 'tomo');
+}

@@ -1,0 +1,89 @@
+import { z } from 'zod';
+import { accessSchema } from '../protocol/access.ts';
+
+const LOG_LEVELS = ['fatal', 'error', 'warn', 'info', 'debug', 'trace', 'silent'] as const;
+const CODE_MAX_CHARS = 128;
+
+const serverUrlSchema = z
+  .url({ protocol: /^wss?$/, error: 'must be a whole ws:// or wss:// URL' })
+  .refine((url) => !url.includes('#'), 'must be a ws:// or wss:// URL without "#"');
+
+const environmentSchema = z.object({
+  SERVER_URL: serverUrlSchema.optional(),
+  REGISTER_CODE: z
+    .string()
+    .max(CODE_MAX_CHARS, `must be a registration code of at most ${CODE_MAX_CHARS} characters`)
+    .optional(),
+  ACCESS: accessSchema.default('admin'),
+  DATA_DIR: z.string().default('/data'),
+  DOCKER_HOST: z
+    .string()
+    .regex(/^(?:unix|tcp|https?):\/\/./, 'must start with unix://, tcp://, http:// or https://')
+    .optional(),
+  LOG_LEVEL: z.enum(LOG_LEVELS).default('info'),
+  TOMO_AGENT_PARENT: z.string().optional(),
+});
+
+/** What the agent was started with. */
+export interface AgentOptions {
+  /** The whole URL to dial; when absent, the stored one is used. */
+  readonly serverUrl: string | undefined;
+  readonly registerCode: string | undefined;
+  /** The highest access this agent grants. */
+  readonly access: z.infer<typeof accessSchema>;
+  readonly dataDir: string;
+  readonly dockerHost: string | undefined;
+  readonly logLevel: (typeof LOG_LEVELS)[number];
+  /** Started by another program of ours through a pipe on stdin: ends when that pipe ends. */
+  readonly hasParent: boolean;
+}
+
+/** A variable that is missing or not allowed; the message is one line for a person. */
+export class ConfigurationError extends Error {
+  override readonly name = 'ConfigurationError';
+}
+
+type Environment = Readonly<Record<string, string | undefined>>;
+
+/** Parses the environment; an empty value counts as not set. Throws ConfigurationError. */
+export function readOptions(environment: Environment): AgentOptions {
+  const given = Object.entries(environment).filter(([, value]) => value !== '');
+  const parsed = environmentSchema.safeParse(Object.fromEntries(given));
+  if (!parsed.success) throw new ConfigurationError(describe(parsed.error));
+  const { data } = parsed;
+  return Object.freeze({
+    serverUrl: data.SERVER_URL,
+    registerCode: data.REGISTER_CODE,
+    access: data.ACCESS,
+    dataDir: data.DATA_DIR,
+    dockerHost: data.DOCKER_HOST,
+    logLevel: data.LOG_LEVEL,
+    hasParent: data.TOMO_AGENT_PARENT === '1',
+  });
+}
+
+/** The URL to dial: the environment's before the stored one. Throws ConfigurationError. */
+export function chooseServerUrl(given: string | undefined, stored: string | undefined): string {
+  const url = given ?? serverUrlSchema.safeParse(stored).data;
+  if (url !== undefined) return url;
+  throw new ConfigurationError(
+    "SERVER_URL: must be set to the hub's whole ws:// or wss:// URL, because DATA_DIR holds none",
+  );
+}
+
+function describe(error: z.ZodError): string {
+  return error.issues.map(({ path, message }) => `${path.join('.')}: ${message}`).join('; ');
+}
+
+// DOCKER_HOST stays: a command that calls the engine must reach the same one.
+const OWN_VARIABLES = new Set(['SERVER_URL', 'REGISTER_CODE', 'ACCESS', 'DATA_DIR', 'LOG_LEVEL']);
+
+/** The environment of commands: the agent's less its own settings and secrets. */
+export function commandEnvironment(environment: Environment): Record<string, string> {
+  const kept: Record<string, string> = {};
+  for (const [name, value] of Object.entries(environment)) {
+    if (value === undefined || OWN_VARIABLES.has(name) || name.startsWith('TOMO_')) continue;
+    kept[name] = value;
+  }
+  return kept;
+}

@@ -1,0 +1,138 @@
+import { mkdir, open, readFile, rename, rm } from 'node:fs/promises';
+import path from 'node:path';
+import type { Logger } from 'pino';
+import { z } from 'zod';
+
+/** What an agent keeps of its registration. */
+export const agentStateSchema = z.object({
+  agent_id: z.string().min(1),
+  token: z.string().min(1),
+  server_url: z.string(),
+  /** ISO 8601. */
+  registered_at: z.string(),
+  /** Of the code it registered with; absent in files of the first deployment. */
+  code_sha256: z.string().optional(),
+});
+export type AgentState = z.infer<typeof agentStateSchema>;
+
+/** The data directory cannot hold the token; the message names the cause and the way out. */
+export class StateNotWritableError extends Error {
+  override readonly name = 'StateNotWritableError';
+}
+
+const OWNER_ONLY_DIRECTORY = 0o700;
+const OWNER_ONLY_FILE = 0o600;
+// At least as large as any state, so that a full disk is noticed before a code is spent.
+const WRITE_TEST_BYTES = 4_096;
+
+/** DATA_DIR/agent.json. */
+export class StateFile {
+  readonly #directory: string;
+  readonly #file: string;
+  readonly #log: Logger;
+
+  constructor(directory: string, log: Logger) {
+    this.#directory = directory;
+    this.#file = path.join(directory, 'agent.json');
+    this.#log = log;
+  }
+
+  /** The stored registration; one that cannot be read is set aside and counts as absent. */
+  async load(): Promise<AgentState | undefined> {
+    try {
+      return agentStateSchema.parse(JSON.parse(await readFile(this.#file, 'utf8')));
+    } catch (error) {
+      if (errorCode(error) === 'ENOENT' || errorCode(error) === 'ENOTDIR') return undefined;
+      await this.#setAside(error);
+      return undefined;
+    }
+  }
+
+  /** Throws StateNotWritableError unless a state can be written now. */
+  async assertWritable(): Promise<void> {
+    const probe = `${this.#file}.write-test`;
+    try {
+      await this.#makeDirectory();
+      await writeSynced(probe, '\n'.repeat(WRITE_TEST_BYTES));
+      await rm(probe);
+    } catch (error) {
+      // On a full disk the file itself is made, only its content is not.
+      await rm(probe, { force: true }).catch(() => undefined);
+      throw this.#notWritable(error);
+    }
+  }
+
+  /** Replaces the state so that a crash leaves either the old or the new. Throws StateNotWritableError. */
+  async save(state: AgentState): Promise<void> {
+    const temporary = `${this.#file}.tmp`;
+    try {
+      await this.#makeDirectory();
+      await writeSynced(temporary, `${JSON.stringify(state, null, 2)}\n`);
+      await rename(temporary, this.#file);
+      await syncDirectory(this.#directory);
+    } catch (error) {
+      throw this.#notWritable(error);
+    }
+  }
+
+  /** Removes the registration. Throws StateNotWritableError. */
+  async forget(): Promise<void> {
+    try {
+      await rm(this.#file, { force: true });
+      await syncDirectory(this.#directory);
+    } catch (error) {
+      throw this.#notWritable(error);
+    }
+  }
+
+  async #makeDirectory(): Promise<void> {
+    await mkdir(this.#directory, { recursive: true, mode: OWNER_ONLY_DIRECTORY });
+  }
+
+  async #setAside(cause: unknown): Promise<void> {
+    const aside = `${this.#file}.unreadable-${Date.now()}`;
+    const facts = { file: this.#file, cause: errorCode(cause) ?? 'not a valid agent.json' };
+    try {
+      await rename(this.#file, aside);
+      this.#log.error({ ...facts, aside }, 'stored registration unreadable: set aside');
+    } catch (error) {
+      this.#log.error({ ...facts, err: error }, 'stored registration unreadable, cannot be moved');
+    }
+  }
+
+  #notWritable(cause: unknown): StateNotWritableError {
+    const reason = cause instanceof Error ? cause.message : String(cause);
+    return new StateNotWritableError(
+      `The agent's state cannot be written to ${this.#directory} (${reason}). ` +
+        'Make that directory writable for the agent, or set DATA_DIR to one that is.',
+      { cause },
+    );
+  }
+}
+
+async function writeSynced(file: string, text: string): Promise<void> {
+  // A left-over of a crash may have another mode, which opening it would keep.
+  await rm(file, { force: true });
+  const handle = await open(file, 'wx', OWNER_ONLY_FILE);
+  try {
+    await handle.writeFile(text);
+    await handle.sync();
+  } finally {
+    await handle.close();
+  }
+}
+
+/** Makes a rename durable. */
+async function syncDirectory(directory: string): Promise<void> {
+  const handle = await open(directory, 'r');
+  try {
+    await handle.sync();
+  } finally {
+    await handle.close();
+  }
+}
+
+function errorCode(error: unknown): string | undefined {
+  if (!(error instanceof Error) || !('code' in error)) return undefined;
+  return typeof error.code === 'string' ? error.code : undefined;
+}

@@ -10,6 +10,8 @@ export const HANDSHAKES_MAX_COUNT = 10_000;
 export const FRAME_MAX_BYTES = 16 * 1024 * 1024;
 /** Unsent bytes on an agent's socket past which the hub refuses further calls to it. */
 export const SEND_BACKLOG_MAX_BYTES = 16 * 1024 * 1024;
+/** Time a peer has to answer a close frame before its socket is cut. */
+export const CLOSE_TIMEOUT_MS = 5_000;
 /** Longest close reason that fits a WebSocket close frame (RFC 6455, section 5.5). */
 export const CLOSE_REASON_MAX_BYTES = 123;
 
@@ -31,6 +33,8 @@ export const CALL_TIMEOUT_MAX_MS = 24 * 60 * 60 * 1_000;
 /** How much longer than the agent the hub waits, so that the agent's own time-out answers first. */
 export const CALL_MARGIN_MS = 5_000;
 
+/** Largest notification of an agent about itself or its server; a larger one is ignored. */
+export const REPORT_MAX_BYTES = 64 * 1024;
 /** Protocol violations of one socket that are ignored and counted before it is closed with 4008. */
 export const VIOLATIONS_MAX_COUNT = 16;
 

@@ -49,7 +49,7 @@ async function startServing(
   const listener = await HttpListener.listen(config, () => routes ?? NOT_READY);
   const ceiling: Access = config.readOnly ? 'read' : 'admin';
   const publicUrl = config.publicUrl ?? reachableUrl(config, listener.url);
-  const fleet = new LocalFleet({ db, hub, publicUrl, url: listener.url, ceiling, log });
+  const fleet = new LocalFleet({ db, hub, publicUrl, url: listener.url, log });
   const mcp = new McpHttp({
     fleet,
     actor: 'http',
@@ -72,6 +72,7 @@ async function startServing(
   log.info({ url: listener.url, public_url: publicUrl }, 'hub is listening');
   return {
     fleet,
+    ceiling,
     stop: () => hub.close(),
     close: async () => {
       housekeeping[Symbol.dispose]();

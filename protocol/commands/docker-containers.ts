@@ -52,8 +52,10 @@ const runParams = z.strictObject({
     })
     .optional()
     .describe('Default {"Name": "unless-stopped"}, or "no" with auto_remove.'),
-  command: commandLine.optional(),
-  entrypoint: commandLine.optional(),
+  command: commandLine
+    .optional()
+    .describe('Program and arguments; one string is split into words, and no shell is involved.'),
+  entrypoint: commandLine.optional().describe('As command; replaces the entrypoint of the image.'),
   labels: z.record(z.string(), z.string()).optional(),
   user: z.string().optional(),
   workdir: z.string().optional(),

@@ -7,15 +7,19 @@ export const CONFIG_SETTING_KEYS: Readonly<Record<keyof AgentConfig, string>> = 
   reconnect_timeout: 'agent_reconnect_timeout',
 };
 
-/** The fleet's settings with one agent's own on top. */
+/**
+ * The fleet's settings with one agent's own on top. A stored value that no agent may have is passed
+ * over: it must not keep the fleet from connecting.
+ */
 export function effectiveConfig(
   settings: Readonly<Record<string, string>>,
   overrides: Readonly<Record<string, unknown>> | null,
 ): AgentConfig {
-  const defaults: Record<string, number> = {};
-  for (const [name, key] of Object.entries(CONFIG_SETTING_KEYS)) {
-    const value = settings[key];
-    if (value !== undefined) defaults[name] = Number(value);
+  const chosen: Record<string, unknown> = {};
+  for (const name of agentConfigSchema.keyof().options) {
+    const allowed = agentConfigSchema.shape[name].unwrap();
+    const values = [overrides?.[name], Number(settings[CONFIG_SETTING_KEYS[name]])];
+    chosen[name] = values.find((value) => allowed.safeParse(value).success);
   }
-  return agentConfigSchema.parse({ ...defaults, ...overrides });
+  return agentConfigSchema.parse(chosen);
 }

@@ -15,6 +15,7 @@ import {
 } from '../../protocol/json-rpc.ts';
 import {
   CALLS_PER_AGENT_MAX_COUNT,
+  FRAME_MAX_BYTES,
   SEND_BACKLOG_MAX_BYTES,
   VIOLATIONS_MAX_COUNT,
 } from '../../protocol/limits.ts';
@@ -51,7 +52,7 @@ export interface ConnectionOptions {
   readonly socket: WebSocket;
   readonly stream: Duplex & { readonly bytesRead?: number };
   readonly log: Logger;
-  readonly onNotification: (notification: RpcNotification) => void;
+  readonly onNotification: (notification: RpcNotification, bytes: number) => void;
   /** Called for every answer that no call waits for. */
   readonly onStrayAnswer: () => void;
   /** Called once, after the socket has closed and every call has failed. */
@@ -99,13 +100,15 @@ export class AgentConnection {
     if (call.signal?.aborted === true) {
       throw new TomoError('COMMAND_CANCELLED', 'The call was cancelled before it was sent.');
     }
+    const request = encodeRequest({ id: call.id, method: call.method, params: call.params });
+    if (Buffer.byteLength(request) > FRAME_MAX_BYTES) throw requestTooLarge(call.method);
     const answer = this.#calls.wait({
       id: call.id,
       timeoutMs: call.timeoutMs,
       signal: call.signal,
       onGivenUp: () => this.#sendCancel(call.id),
     });
-    this.#socket.send(encodeRequest({ id: call.id, method: call.method, params: call.params }));
+    this.#socket.send(request);
     return answer;
   }
 
@@ -127,6 +130,7 @@ export class AgentConnection {
         end();
         reject(new TomoError('COMMAND_TIMED_OUT', 'The agent did not answer a ping in time.'));
       };
+      if (signal.aborted) return onAbort();
       this.#socket.on('pong', onPong);
       signal.addEventListener('abort', onAbort, { once: true });
       this.ping(payload);
@@ -168,6 +172,8 @@ export class AgentConnection {
   }
 
   #receive(data: RawData, isBinary: boolean): void {
+    // What a revoked, superseded or offending agent still sends until it has gone is not heard.
+    if (this.#socket.readyState !== this.#socket.OPEN) return;
     const text = frameText(data, isBinary);
     const message = text === undefined ? undefined : parseAgentMessage(text);
     switch (message?.kind) {
@@ -175,7 +181,7 @@ export class AgentConnection {
         this.#answer(message.response);
         return;
       case 'notification':
-        this.#options.onNotification(message.notification);
+        this.#options.onNotification(message.notification, Buffer.byteLength(text ?? ''));
         return;
       case 'request':
         this.#socket.send(encodeError(message.id, notForTheHub(message.method)));
@@ -214,6 +220,14 @@ export function connectionLost(): TomoError {
   return new TomoError(
     'CONNECTION_LOST',
     'The connection to the agent closed before it answered. The command may have taken effect: check before you repeat it.',
+  );
+}
+
+function requestTooLarge(method: string): TomoError {
+  return new TomoError(
+    'LIMIT_REACHED',
+    `The params of ${method} are larger than the ${FRAME_MAX_BYTES} bytes that one message may have.`,
+    { facts: { method } },
   );
 }
 

@@ -1,18 +1,16 @@
 import type { IncomingMessage } from 'node:http';
 import type { Duplex } from 'node:stream';
 import type { Logger } from 'pino';
-import type { WebSocket } from 'ws';
 import type { Access } from '../../protocol/access.ts';
 import { TomoError } from '../../protocol/errors.ts';
 import { CLOSE_CODES } from '../../protocol/handshake.ts';
 import type { TomoDatabase } from '../db/database.ts';
-import type { Admitted } from './admission.ts';
 import { effectiveConfig } from './agent-config.ts';
 import { AgentConnection, type ConnectedAgent, connectionLost } from './agent-connection.ts';
 import { checkResult, gateCommand } from './command-gate.ts';
 import { Liveness } from './liveness.ts';
 import { handleNotification } from './notifications.ts';
-import { Reception } from './reception.ts';
+import { type AdmittedArrival, Reception } from './reception.ts';
 import { TelemetryBuffer } from './telemetry-buffer.ts';
 import { HUB_TIMINGS, type HubTimings } from './timings.ts';
 import { welcomeMessage } from './welcome.ts';
@@ -64,11 +62,11 @@ export class AgentHub {
     this.#timings = { ...HUB_TIMINGS, ...options.timings };
     this.#log = options.log;
     this.#reception = new Reception({
-      agents: options.db.agents,
+      db: options.db,
       log: options.log,
       handshakeMs: this.#timings.handshakeMs,
-      onAdmitted: (admitted, socket, stream, address) =>
-        this.#welcome(admitted, socket, stream, address),
+      closeMs: this.#timings.closeMs,
+      onAdmitted: (arrival) => this.#welcome(arrival),
     });
     this.telemetry = new TelemetryBuffer(options.db, this.#timings.flushMs, options.log);
     this.#liveness = new Liveness({
@@ -163,14 +161,14 @@ export class AgentHub {
   /** Closes every socket with 1012, so that agents redial, and writes what is in memory. */
   async close(): Promise<void> {
     this.#liveness.stop();
-    const away = [...this.#connections.values()];
-    for (const connection of away) {
+    const now = Date.now();
+    for (const connection of this.#connections.values()) {
       this.#drop(connection);
+      this.telemetry.seen(connection.agent.agentId, now);
       connection.close(CLOSE_CODES.SERVICE_RESTART, 'hub restarting', connectionLost());
     }
     this.#reception.close();
-    const now = Date.now();
-    for (const { agent } of away) await this.#options.db.agents.disconnected(agent.agentId, now);
+    await this.#written(() => this.#options.db.agents.disconnectAll(now));
     await this.telemetry.close();
   }
 
@@ -179,14 +177,10 @@ export class AgentHub {
     this.#reception.terminate();
   }
 
-  async #welcome(
-    admitted: Admitted,
-    socket: WebSocket,
-    stream: Duplex,
-    address: string,
-  ): Promise<void> {
+  async #welcome(arrival: AdmittedArrival): Promise<void> {
+    const { admitted, settings, socket, stream, address } = arrival;
     const { row, hello } = admitted;
-    const config = effectiveConfig(await this.#options.db.settings.all(), row.config);
+    const config = effectiveConfig(settings, row.config);
     const connection = new AgentConnection({
       agent: {
         agentId: row.id,
@@ -199,8 +193,8 @@ export class AgentHub {
       socket,
       stream,
       log: this.#log,
-      onNotification: (notification) =>
-        handleNotification(this.telemetry, connection.agent, notification),
+      onNotification: (notification, bytes) =>
+        handleNotification(this.telemetry, connection.agent, notification, bytes),
       onStrayAnswer: () => {
         this.#counters.strayAnswers += 1;
       },
@@ -239,8 +233,14 @@ export class AgentHub {
   async #left(connection: AgentConnection, code: number): Promise<void> {
     this.#record(connection, 'disconnected', { code });
     if (!this.#drop(connection)) return;
+    const { agentId } = connection.agent;
+    await this.#written(() => this.#options.db.agents.disconnected(agentId, Date.now()));
+  }
+
+  /** The next start corrects what the database does not take here. */
+  async #written(departure: () => Promise<unknown>): Promise<void> {
     try {
-      await this.#options.db.agents.disconnected(connection.agent.agentId, Date.now());
+      await departure();
     } catch (error) {
       this.#log.error({ err: error }, 'an agent’s departure could not be written');
     }

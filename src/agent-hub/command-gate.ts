@@ -5,6 +5,9 @@ import type { CommandEntry } from '../../protocol/commands/define-command.ts';
 import { TomoError } from '../../protocol/errors.ts';
 import { CALL_MARGIN_MS } from '../../protocol/limits.ts';
 
+/** What is told of the faults of params or of an answer, which can have one in each of its items. */
+const FAULTS_MAX_CHARS = 1_000;
+
 export interface GatedCommand {
   readonly entry: CommandEntry;
   /** What to send: what the caller wrote, so that agents apply their own defaults. */
@@ -52,7 +55,7 @@ export function checkResult(method: string, entry: CommandEntry, result: unknown
   if (parsed.success) return;
   throw new TomoError(
     'INVALID_ANSWER',
-    `The agent answered ${method} with something else than the catalogue says (${z.prettifyError(parsed.error)}). The command was carried out.`,
+    `The agent answered ${method} with something else than the catalogue says (${faults(parsed.error)}). The command was carried out.`,
     { facts: { method } },
   );
 }
@@ -93,9 +96,14 @@ function unknownMethod(method: string): TomoError {
 function invalidParams(method: string, error: z.ZodError): TomoError {
   return new TomoError(
     'INVALID_PARAMS',
-    `Params of ${method} are not valid:\n${z.prettifyError(error)}\nlist_agent_commands shows what it takes.`,
+    `Params of ${method} are not valid:\n${faults(error)}\nlist_agent_commands shows what it takes.`,
     { facts: { method } },
   );
+}
+
+function faults(error: z.ZodError): string {
+  const text = z.prettifyError(error);
+  return text.length > FAULTS_MAX_CHARS ? `${text.slice(0, FAULTS_MAX_CHARS)}…` : text;
 }
 
 function accessDenied(method: string, needed: Access, granted: Access): TomoError {

@@ -5,9 +5,9 @@ import { HANDSHAKE_MAX_BYTES } from '../../protocol/limits.ts';
 import { frameText } from './frame-text.ts';
 
 /**
- * The first text frame of a socket. The socket is paused when it arrives, so that nothing is lost
- * until the next listener is there. Rejects with a TomoError when the agent is too slow or sends
- * something else, with undefined when the socket closes.
+ * The first text frame of a socket, which is paused when it arrives: an agent says no more until it
+ * is answered, and by then the next listener is there. Rejects with a TomoError when the agent is too
+ * slow or sends something else, with undefined when the socket closes.
  */
 export function firstMessage(
   socket: WebSocket,
@@ -33,6 +33,7 @@ export function firstMessage(
     const onMessage = (data: RawData, isBinary: boolean): void => {
       const text = frameText(data, isBinary);
       if (text === undefined) return refuse(notText());
+      if (Buffer.byteLength(text) > HANDSHAKE_MAX_BYTES) return refuse(tooLarge());
       end();
       socket.pause();
       resolve(text);

@@ -9,7 +9,8 @@ interface Heard {
 
 /**
  * Watches every socket with one timer. Any byte that arrived since the last sweep is a sign of life;
- * a silent socket is pinged, then terminated.
+ * a silent socket is pinged, then terminated. After a standstill of the hub itself what has arrived
+ * meanwhile is read first, and a socket that was not pinged yet gets its chance to answer.
  */
 export class Liveness {
   readonly #timings: HubTimings;
@@ -27,7 +28,7 @@ export class Liveness {
     this.#timings = options.timings;
     this.#connections = options.connections;
     this.#onHeard = options.onHeard;
-    this.#timer = setInterval(() => this.#sweep(performance.now()), options.timings.sweepMs);
+    this.#timer = setInterval(() => setImmediate(() => this.#sweep()), options.timings.sweepMs);
     this.#timer.unref();
   }
 
@@ -35,7 +36,8 @@ export class Liveness {
     clearInterval(this.#timer);
   }
 
-  #sweep(now: number): void {
+  #sweep(): void {
+    const now = performance.now();
     for (const connection of this.#connections()) this.#look(connection, now);
   }
 
@@ -48,11 +50,11 @@ export class Liveness {
       return;
     }
     const silentMs = now - heard.at;
-    if (silentMs >= this.#timings.silenceMaxMs && !this.#mayBeBusy(connection, now)) {
-      connection.terminate();
-    } else if (silentMs >= this.#timings.pingAfterMs && !heard.pinged) {
+    if (silentMs >= this.#timings.pingAfterMs && !heard.pinged) {
       heard.pinged = true;
       connection.ping();
+    } else if (silentMs >= this.#timings.silenceMaxMs && !this.#mayBeBusy(connection, now)) {
+      connection.terminate();
     }
   }
 

@@ -4,16 +4,22 @@ import {
   METRICS_METHOD,
   type RpcNotification,
 } from '../../protocol/json-rpc.ts';
+import { REPORT_MAX_BYTES } from '../../protocol/limits.ts';
 import { agentEventSchema, healthSchema } from '../../protocol/telemetry.ts';
 import type { ConnectedAgent } from './agent-connection.ts';
 import type { TelemetryBuffer } from './telemetry-buffer.ts';
 
-/** Keeps what an agent reports. Unknown notifications and params that do not fit are ignored. */
+/**
+ * Keeps what an agent reports. Unknown notifications, ones of more than REPORT_MAX_BYTES, and params
+ * that do not fit are ignored.
+ */
 export function handleNotification(
   telemetry: TelemetryBuffer,
   agent: ConnectedAgent,
   { method, params }: RpcNotification,
+  bytes: number,
 ): void {
+  if (bytes > REPORT_MAX_BYTES || !isStorable(params)) return;
   switch (method) {
     case METRICS_METHOD:
       telemetry.metrics(agent.agentId, params, Date.now());
@@ -23,6 +29,16 @@ export function handleNotification(
       return;
     case EVENT_METHOD:
       keepEvent(telemetry, agent, params);
+  }
+}
+
+/** Reading JSON of any depth is no trouble; writing it again overflows the stack. */
+function isStorable(params: unknown): boolean {
+  try {
+    JSON.stringify(params);
+    return true;
+  } catch {
+    return false;
   }
 }
 

@@ -1,9 +1,12 @@
 import { TomoError } from '../../protocol/errors.ts';
+import { CALLS_PER_AGENT_MAX_COUNT } from '../../protocol/limits.ts';
+
+/** Calls given up whose deadlines are still known, beside those in flight; past it the oldest go. */
+const DEADLINES_MAX_COUNT = 2 * CALLS_PER_AGENT_MAX_COUNT;
 
 interface PendingCall {
   readonly resolve: (result: unknown) => void;
   readonly reject: (error: TomoError) => void;
-  readonly deadline: number;
 }
 
 export interface WaitOptions {
@@ -20,15 +23,18 @@ export interface WaitOptions {
  */
 export class PendingCalls {
   readonly #calls = new Map<string, PendingCall>();
+  readonly #deadlines = new Map<string, number>();
 
   get count(): number {
     return this.#calls.size;
   }
 
-  /** The latest deadline (monotonic ms) of the calls in flight, or undefined if there is none. */
+  /**
+   * The latest deadline (monotonic ms) of the calls that were not answered, given up or not: an
+   * agent may still work on them. Undefined if there is none.
+   */
   get latestDeadline(): number | undefined {
-    if (this.#calls.size === 0) return undefined;
-    return Math.max(...Array.from(this.#calls.values(), (call) => call.deadline));
+    return this.#deadlines.size === 0 ? undefined : Math.max(...this.#deadlines.values());
   }
 
   /** Waits for the answer to `id`; rejects with a TomoError when it fails or the wait is over. */
@@ -44,8 +50,8 @@ export class PendingCalls {
         clearTimeout(timer);
         signal?.removeEventListener('abort', onAbort);
       };
+      this.#setDeadline(id, performance.now() + timeoutMs);
       this.#calls.set(id, {
-        deadline: performance.now() + timeoutMs,
         resolve: (result) => {
           end();
           resolve(result);
@@ -61,16 +67,25 @@ export class PendingCalls {
 
   /** Ends the call with a result. False if no such call waits: late, repeated or invented. */
   resolve(id: string, result: unknown): boolean {
+    this.#deadlines.delete(id);
     return this.#settle(id, (call) => call.resolve(result));
   }
 
   /** Ends the call with an error. False if no such call waits. */
   reject(id: string, error: TomoError): boolean {
+    this.#deadlines.delete(id);
     return this.#settle(id, (call) => call.reject(error));
   }
 
   rejectAll(error: TomoError): void {
     for (const id of this.#calls.keys()) this.reject(id, error);
+  }
+
+  #setDeadline(id: string, deadline: number): void {
+    this.#deadlines.set(id, deadline);
+    if (this.#deadlines.size <= DEADLINES_MAX_COUNT) return;
+    const [oldest] = this.#deadlines.keys();
+    if (oldest !== undefined) this.#deadlines.delete(oldest);
   }
 
   #settle(id: string, end: (call: PendingCall) => void): boolean {

@@ -1,6 +1,8 @@
+import { once } from 'node:events';
+import { connect } from 'node:net';
+import { pino } from 'pino';
 import { describe, expect, it } from 'vitest';
 import { eventually, startHub } from '../../test/support/hub.ts';
-import { pino } from 'pino';
 import { AgentHub } from './agent-hub.ts';
 
 describe('start', () => {
@@ -65,10 +67,20 @@ describe('close', () => {
     expect((await agent.closed).code).toBe(1012);
   });
 
-  it('turns further sockets away with 503, and ends the connection', async () => {
+  it('turns further sockets away with 503 and ends their connections', async () => {
     const test = await startHub();
     await test.hub.close();
-    await expect(test.dial()).rejects.toThrow('503');
+    const { hostname, port } = new URL(test.url);
+    const client = connect({ host: hostname, port: Number(port), allowHalfOpen: true });
+    client.write(
+      'GET /ws/agent HTTP/1.1\r\nHost: hub\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n' +
+        'Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\r\n\r\n',
+    );
+    const [answer] = await once(client, 'data');
+    expect(String(answer)).toMatch(/^HTTP\/1\.1 503 /);
+    // The client ends nothing; only the hub can have ended the connection.
+    await eventually(async () => expect(await test.openConnections()).toBe(0));
+    client.destroy();
   });
 
   it('is followed by terminate for agents that do not answer', async () => {

@@ -4,36 +4,43 @@ import type { Logger } from 'pino';
 import { type WebSocket, WebSocketServer } from 'ws';
 import { TomoError, toTomoError } from '../../protocol/errors.ts';
 import { CLOSE_CODES } from '../../protocol/handshake.ts';
-import { FRAME_MAX_BYTES, HANDSHAKES_MAX_COUNT } from '../../protocol/limits.ts';
-import type { AgentRepository } from '../db/agent-repository.ts';
+import {
+  FRAME_MAX_BYTES,
+  HANDSHAKE_MAX_BYTES,
+  HANDSHAKES_MAX_COUNT,
+} from '../../protocol/limits.ts';
+import type { TomoDatabase } from '../db/database.ts';
 import { AdmissionRefused, type Admitted, admit } from './admission.ts';
 import { AttemptLimiter } from './attempt-limiter.ts';
 import { closeReason } from './close-reason.ts';
 import { firstMessage } from './first-message.ts';
 
+/** A socket in the handshake. */
+interface Arrival {
+  readonly socket: WebSocket;
+  readonly stream: Duplex;
+  readonly address: string;
+}
+
+/** A socket that is let in, paused until it is taken over, and the fleet's settings. */
+export interface AdmittedArrival extends Arrival {
+  readonly admitted: Admitted;
+  readonly settings: Readonly<Record<string, string>>;
+}
+
 interface ReceptionOptions {
-  readonly agents: AgentRepository;
+  readonly db: Pick<TomoDatabase, 'agents' | 'settings'>;
   readonly log: Logger;
   readonly handshakeMs: number;
-  /** Takes over an admitted socket, which is paused until then. */
-  readonly onAdmitted: (
-    admitted: Admitted,
-    socket: WebSocket,
-    stream: Duplex,
-    address: string,
-  ) => Promise<void>;
+  readonly closeMs: number;
+  readonly onAdmitted: (arrival: AdmittedArrival) => Promise<void>;
 }
 
 /** Sockets until they are admitted: upgrade, first message, refusal. */
 export class Reception {
   readonly #options: ReceptionOptions;
   readonly #limiter = new AttemptLimiter();
-  readonly #sockets = new WebSocketServer({
-    noServer: true,
-    maxPayload: FRAME_MAX_BYTES,
-    perMessageDeflate: false,
-    clientTracking: true,
-  });
+  readonly #sockets: WebSocketServer;
   #waiting = 0;
   #steps: Promise<unknown> = Promise.resolve();
   #closing = false;
@@ -41,6 +48,14 @@ export class Reception {
 
   constructor(options: ReceptionOptions) {
     this.#options = options;
+    const serverOptions = {
+      noServer: true,
+      maxPayload: FRAME_MAX_BYTES,
+      perMessageDeflate: false,
+      clientTracking: true,
+      closeTimeout: options.closeMs,
+    };
+    this.#sockets = new WebSocketServer(serverOptions);
   }
 
   /** Handshakes refused so far. */
@@ -50,6 +65,8 @@ export class Reception {
 
   accept(request: IncomingMessage, stream: Duplex, head: Buffer): void {
     if (this.#closing || this.#waiting >= HANDSHAKES_MAX_COUNT) {
+      // Without this the connection would stay half open for as long as the peer likes.
+      stream.once('finish', () => stream.destroy());
       stream.end('HTTP/1.1 503 Service Unavailable\r\nConnection: close\r\n\r\n');
       return;
     }
@@ -58,7 +75,7 @@ export class Reception {
     this.#sockets.handleUpgrade(request, stream, head, (socket) => {
       // Faults of the WebSocket protocol (frame too large, bad UTF-8) close the socket by themselves.
       socket.on('error', (error) => log.debug({ err: error, address }, 'agent socket fault'));
-      void this.#receive(socket, stream, address);
+      void this.#receive({ socket, stream, address });
     });
   }
 
@@ -80,28 +97,45 @@ export class Reception {
     for (const socket of this.#sockets.clients) socket.terminate();
   }
 
-  async #receive(socket: WebSocket, stream: Duplex, address: string): Promise<void> {
-    const { agents, handshakeMs, onAdmitted } = this.#options;
+  async #receive(arrival: Arrival): Promise<void> {
+    const { socket, stream } = arrival;
     this.#waiting += 1;
     try {
-      const text = await firstMessage(socket, stream, handshakeMs);
-      await this.exclusively(async () => {
-        const admitted = await admit({ agents, limiter: this.#limiter }, text, address);
-        await onAdmitted(admitted, socket, stream, address);
-      });
+      const text = await firstMessage(socket, stream, this.#options.handshakeMs);
+      await this.exclusively(() => this.#admit(text, arrival));
     } catch (error) {
-      if (error !== undefined) this.#refuse(socket, error);
+      if (error !== undefined) await this.#refuse(arrival, error);
     } finally {
       this.#waiting -= 1;
     }
   }
 
-  #refuse(socket: WebSocket, cause: unknown): void {
+  async #admit(text: string, arrival: Arrival): Promise<void> {
+    const { db, onAdmitted } = this.#options;
+    // Admitted now it would spend its code on a token that it never gets.
+    if (arrival.socket.readyState !== arrival.socket.OPEN) return arrival.socket.resume();
+    // Read first, for the same reason: nothing may fail once the code is taken.
+    const settings = await db.settings.all();
+    const deps = { agents: db.agents, limiter: this.#limiter };
+    const admitted = await admit(deps, text, arrival.address);
+    await onAdmitted({ ...arrival, admitted, settings });
+  }
+
+  /** Says why and closes; resolves when the socket is gone. */
+  async #refuse({ socket, stream }: Arrival, cause: unknown): Promise<void> {
     this.#refused += 1;
     const { error, closeCode } = cause instanceof AdmissionRefused ? cause : this.#fault(cause);
+    // Read on for the peer's answer to the close frame, but do not let it fill the memory meanwhile.
+    let bytes = 0;
+    stream.on('data', (chunk: Buffer) => {
+      bytes += chunk.byteLength;
+      if (bytes > HANDSHAKE_MAX_BYTES) socket.pause();
+    });
     socket.resume();
     socket.send(JSON.stringify({ error: error.message, code: error.name }));
     socket.close(closeCode, closeReason(error.message));
+    if (socket.readyState === socket.CLOSED) return;
+    await new Promise((resolve) => socket.once('close', resolve));
   }
 
   /** A first message that was not understood, or a fault of ours, after which redialling is right. */

@@ -134,9 +134,7 @@ describe('last_seen', () => {
 
   it('is written by itself every few seconds', async () => {
     const { test, joined } = await oneAgent({ flushMs: 20 });
-    await eventually(() =>
-      expect(test.hub.telemetry.lastSeen(joined.agentId)).toBeUndefined(),
-    );
+    await eventually(() => expect(test.hub.telemetry.lastSeen(joined.agentId)).toBeUndefined());
     expect((await test.row(joined.agentId))?.lastSeen).toBeGreaterThan(0);
   });
 });

@@ -6,6 +6,8 @@ import type { Measurement } from '../db/metrics-repository.ts';
 
 /** Rows held back for the next write; past it the newest are dropped and counted. */
 const QUEUE_MAX_ROWS = 20_000;
+/** The same for one agent, so that none can take the room of the others. */
+const AGENT_MAX_ROWS = 500;
 
 /** What agents report all the time, written in one go every few seconds and never once per message. */
 export class TelemetryBuffer {
@@ -15,6 +17,7 @@ export class TelemetryBuffer {
   readonly #latestMetrics = new Map<string, { at: number; metrics: Metrics }>();
   readonly #latestHealth = new Map<string, { at: number; health: Health }>();
   readonly #timer: NodeJS.Timeout;
+  readonly #rowsOfAgent = new Map<string, number>();
   #metrics: Measurement[] = [];
   #events: NewEvent[] = [];
   #flushing: Promise<void> = Promise.resolve();
@@ -56,8 +59,7 @@ export class TelemetryBuffer {
   }
 
   event(event: NewEvent): void {
-    if (this.#events.length < QUEUE_MAX_ROWS) this.#events.push(event);
-    else this.#dropped += 1;
+    if (this.#hasRoom(event.agentId)) this.#events.push(event);
   }
 
   /** Takes the parsed params of `health.status`; undefined params are ignored. */
@@ -70,9 +72,7 @@ export class TelemetryBuffer {
     const parsed = metricsSchema.safeParse(params);
     if (!parsed.success) return false;
     this.#latestMetrics.set(agentId, { at, metrics: parsed.data });
-    if (this.#metrics.length < QUEUE_MAX_ROWS) {
-      this.#metrics.push(measurement(agentId, parsed.data, at));
-    } else this.#dropped += 1;
+    if (this.#hasRoom(agentId)) this.#metrics.push(measurement(agentId, parsed.data, at));
     return true;
   }
 
@@ -87,18 +87,43 @@ export class TelemetryBuffer {
     await this.flush();
   }
 
+  /** Whether one more row of the agent is taken; one that is not is counted. */
+  #hasRoom(agentId: string): boolean {
+    const rows = this.#rowsOfAgent.get(agentId) ?? 0;
+    if (rows >= AGENT_MAX_ROWS || this.#metrics.length + this.#events.length >= QUEUE_MAX_ROWS) {
+      this.#dropped += 1;
+      return false;
+    }
+    this.#rowsOfAgent.set(agentId, rows + 1);
+    return true;
+  }
+
   async #write(): Promise<void> {
     const seen = Array.from(this.#lastSeen, ([agentId, lastSeen]) => ({ agentId, lastSeen }));
     const [metrics, events] = [this.#metrics, this.#events];
     [this.#metrics, this.#events] = [[], []];
+    this.#rowsOfAgent.clear();
+    if (await this.#wrote(seen, (rows) => this.#db.agents.touch(rows))) this.#forgetWritten(seen);
+    if (!(await this.#wrote(metrics, (rows) => this.#db.metrics.append(rows)))) {
+      this.#dropped += metrics.length;
+    }
+    if (!(await this.#wrote(events, (rows) => this.#db.events.append(rows)))) {
+      this.#dropped += events.length;
+    }
+  }
+
+  /** Each kind of rows by itself, so that one that fails does not cost the others. */
+  async #wrote<T>(
+    rows: readonly T[],
+    write: (rows: readonly T[]) => Promise<void>,
+  ): Promise<boolean> {
+    if (rows.length === 0) return true;
     try {
-      if (seen.length > 0) await this.#db.agents.touch(seen);
-      if (metrics.length > 0) await this.#db.metrics.append(metrics);
-      if (events.length > 0) await this.#db.events.append(events);
-      this.#forgetWritten(seen);
+      await write(rows);
+      return true;
     } catch (error) {
-      this.#dropped += metrics.length + events.length;
       this.#log.error({ err: error }, 'agents’ telemetry could not be written');
+      return false;
     }
   }
 

@@ -1,4 +1,5 @@
 import {
+  CLOSE_TIMEOUT_MS,
   HANDSHAKE_TIMEOUT_MS,
   PING_AFTER_MS,
   SILENCE_GRACE_MS,
@@ -9,6 +10,8 @@ import {
 /** The hub's waits, in milliseconds; tests shorten them. */
 export interface HubTimings {
   readonly handshakeMs: number;
+  /** How long a closed socket may take to answer. */
+  readonly closeMs: number;
   readonly sweepMs: number;
   readonly pingAfterMs: number;
   readonly silenceMaxMs: number;
@@ -19,6 +22,7 @@ export interface HubTimings {
 
 export const HUB_TIMINGS: HubTimings = {
   handshakeMs: HANDSHAKE_TIMEOUT_MS,
+  closeMs: CLOSE_TIMEOUT_MS,
   sweepMs: SWEEP_INTERVAL_MS,
   pingAfterMs: PING_AFTER_MS,
   silenceMaxMs: SILENCE_MAX_MS,

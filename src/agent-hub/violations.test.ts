@@ -21,21 +21,24 @@ describe('a message that is none', () => {
     ['a request without a version', '{"method":"x","id":"1"}'],
     ['a binary frame', Buffer.from('{"jsonrpc":"2.0","method":"health.status"}')],
   ];
-  it.each(messages)('is ignored 16 times and closes the socket with 4008 then: %s', async (_, sent) => {
-    const test = await startHub();
-    const { agent, agentId } = await test.join('web-1');
-    const other = await test.join('web-2');
-    const call = test.call(agentId, { id: 'c1' });
-    const lost = expect(call).rejects.toMatchObject({ name: 'CONNECTION_LOST' });
-    await agent.request();
-    for (let count = 0; count < ALLOWED; count += 1) agent.send(sent);
-    await answersPing(test, agent, agentId);
-    agent.send(sent);
-    expect((await agent.closed).code).toBe(4008);
-    await lost;
-    await eventually(() => expect(test.hub.connected(agentId)).toBeUndefined());
-    await answersPing(test, other.agent, other.agentId);
-  });
+  it.each(messages)(
+    'is ignored 16 times and closes the socket with 4008 then: %s',
+    async (_, sent) => {
+      const test = await startHub();
+      const { agent, agentId } = await test.join('web-1');
+      const other = await test.join('web-2');
+      const call = test.call(agentId, { id: 'c1' });
+      const lost = expect(call).rejects.toMatchObject({ name: 'CONNECTION_LOST' });
+      await agent.request();
+      for (let count = 0; count < ALLOWED; count += 1) agent.send(sent);
+      await answersPing(test, agent, agentId);
+      agent.send(sent);
+      expect((await agent.closed).code).toBe(4008);
+      await lost;
+      await eventually(() => expect(test.hub.connected(agentId)).toBeUndefined());
+      await answersPing(test, other.agent, other.agentId);
+    },
+  );
 
   it('is reported once in the log, however many follow', async () => {
     const test = await startHub();

@@ -25,7 +25,7 @@ export async function configureAgents(
   { server_ids, labels, settings }: ArgsOf<'configure_agents'>,
   caller: Caller,
 ): Promise<ConfigureResult> {
-  requireAdmin(context, caller, 'configure_agents');
+  requireAdmin(caller, 'configure_agents');
   const now = Date.now();
   const whole = server_ids === undefined && labels === undefined;
   const agents = await selected(context, { server_ids, labels });

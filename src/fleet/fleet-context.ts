@@ -1,5 +1,4 @@
 import type { Logger } from 'pino';
-import type { Access } from '../../protocol/access.ts';
 import { TomoError } from '../../protocol/errors.ts';
 import type { AgentHub } from '../agent-hub/agent-hub.ts';
 import type { AgentRow } from '../db/agent-row.ts';
@@ -13,8 +12,6 @@ export interface FleetContext {
   readonly publicUrl: string;
   /** Where hub and MCP endpoint listen. */
   readonly url: string;
-  /** The most any agent may be asked to do: `read` under --read-only. */
-  readonly ceiling: Access;
   readonly log: Logger;
 }
 

@@ -20,7 +20,7 @@ export async function installAgent(
   args: ArgsOf<'install_agent'>,
   caller: Caller,
 ): Promise<OperationResult<'install_agent'>> {
-  requireAdmin(context, caller, 'install_agent');
+  requireAdmin(caller, 'install_agent');
   await refuseConnected(context, args.server_id);
   const code = newRegistrationCode();
   const now = Date.now();

@@ -9,7 +9,7 @@ import {
   SocketMessageWriter,
 } from 'vscode-jsonrpc/node';
 import { z } from 'zod';
-import { accessSchema } from '../../protocol/access.ts';
+import { type Access, accessSchema, lowerAccess } from '../../protocol/access.ts';
 import { TomoError, toTomoError } from '../../protocol/errors.ts';
 import type { Fleet } from './fleet.ts';
 import { isOperation, parseArgs } from './operations.ts';
@@ -24,16 +24,22 @@ const performSchema = z.object({
 });
 export type PerformParams = z.input<typeof performSchema>;
 
+interface Served {
+  readonly fleet: Fleet;
+  /** The most that other processes may do. */
+  readonly ceiling: Access;
+}
+
 /** Lets other processes of the same user and data directory use this process's fleet. */
 export class Relay implements AsyncDisposable {
   readonly #server: Server;
   readonly #sockets = new Set<Socket>();
-  readonly #fleet: Fleet;
+  readonly #served: Served;
   readonly #log: Logger;
 
   /** Listens at `socketPath`; to be called by the holder of the data directory's lock only. */
-  static async listen(fleet: Fleet, socketPath: string, log: Logger): Promise<Relay> {
-    const relay = new Relay(fleet, log);
+  static async listen(served: Served, socketPath: string, log: Logger): Promise<Relay> {
+    const relay = new Relay(served, log);
     // Whoever holds the lock may remove what a killed owner left behind.
     if (process.platform !== 'win32') rmSync(socketPath, { force: true });
     await new Promise<void>((resolve, reject) => {
@@ -44,8 +50,8 @@ export class Relay implements AsyncDisposable {
     return relay;
   }
 
-  private constructor(fleet: Fleet, log: Logger) {
-    this.#fleet = fleet;
+  private constructor(served: Served, log: Logger) {
+    this.#served = served;
     this.#log = log;
     this.#server = createServer((socket) => this.#serve(socket));
   }
@@ -82,7 +88,9 @@ export class Relay implements AsyncDisposable {
     try {
       const { name, args, caller } = performSchema.parse(params);
       const signal = AbortSignal.any([gone, cancelled.signal]);
-      return await this.#fleet.perform(name, parseArgs(name, args), { ...caller, signal });
+      const { fleet, ceiling } = this.#served;
+      const access = lowerAccess(caller.access, ceiling);
+      return await fleet.perform(name, parseArgs(name, args), { ...caller, access, signal });
     } catch (cause) {
       const error = toTomoError(cause);
       if (!(cause instanceof TomoError)) this.#log.error({ err: cause }, 'relayed call failed');

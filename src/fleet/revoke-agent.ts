@@ -9,7 +9,7 @@ export async function revokeAgent(
   { server_id }: ArgsOf<'revoke_agent'>,
   caller: Caller,
 ): Promise<OperationResult<'revoke_agent'>> {
-  requireAdmin(context, caller, 'revoke_agent');
+  requireAdmin(caller, 'revoke_agent');
   const agent = await agentOf(context, server_id);
   const wasConnected = await context.hub.revoke(agent.id);
   return { success: true, agent_id: agent.id, was_connected: wasConnected };

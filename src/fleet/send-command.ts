@@ -1,5 +1,4 @@
 import { randomUUID } from 'node:crypto';
-import { lowerAccess } from '../../protocol/access.ts';
 import { findCommand } from '../../protocol/commands/catalogue.ts';
 import { type TomoError, toTomoError } from '../../protocol/errors.ts';
 import type { AgentRow } from '../db/agent-row.ts';
@@ -56,7 +55,7 @@ async function outcome(
       id,
       method: args.method,
       params: args.params,
-      access: lowerAccess(caller.access, context.ceiling),
+      access: caller.access,
       ...(args.timeout_seconds === undefined ? {} : { timeoutMs: args.timeout_seconds * 1_000 }),
       ...(caller.signal === undefined ? {} : { signal: caller.signal }),
     });

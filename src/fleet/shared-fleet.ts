@@ -1,5 +1,6 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import type { Logger } from 'pino';
+import type { Access } from '../../protocol/access.ts';
 import { TomoError } from '../../protocol/errors.ts';
 import { acquireOwnerLock, type OwnerLock } from '../db/owner-lock.ts';
 import type { Caller, Fleet } from './fleet.ts';
@@ -20,6 +21,8 @@ const ATTEMPTS_COUNT = 3;
 /** What the owner of a data directory runs: database, hub, port. */
 export interface Owner {
   readonly fleet: Fleet;
+  /** The most that other processes may do through this one. */
+  readonly ceiling: Access;
   /** Sends agents away and ends their calls; answers can still be relayed. */
   stop(): Promise<void>;
   /** Closes database and port. */
@@ -138,7 +141,7 @@ export class SharedFleet implements Fleet {
     const { startOwner, log } = this.#options;
     try {
       const owner = await startOwner();
-      const relay = await Relay.listen(owner.fleet, this.#socketPath, log);
+      const relay = await Relay.listen(owner, this.#socketPath, log);
       return ownerMembership(owner, relay, lock);
     } catch (error) {
       lock.release();

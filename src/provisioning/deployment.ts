@@ -104,6 +104,11 @@ function warnings({ publicUrl }: DeploymentRequest): string[] {
   const notes = [
     `The image ${AGENT_IMAGE} must be on the server or in a registry it reaches. Without it, run the agent from a checkout there: SERVER_URL, REGISTER_CODE and DATA_DIR in the environment, then "node src/main.ts agent".`,
   ];
+  if (publicUrl.startsWith('http:') && !isLoopback(publicUrl)) {
+    notes.push(
+      `${publicUrl} is not encrypted: whoever is on the way to it can read the agent's token and all it does. Give Tomo TLS, or a proxy that adds it, and an https --public-url.`,
+    );
+  }
   if (isLoopback(publicUrl)) {
     notes.push(
       `${publicUrl} is this machine's own address: only an agent on this machine can reach it. For other servers start Tomo with --public-url and an address that they can reach.`,

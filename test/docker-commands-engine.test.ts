@@ -1,0 +1,99 @@
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { type Method, methodNames } from '../protocol/commands/catalogue.ts';
+import { directCall } from './support/direct-call.ts';
+import { requireDocker } from './support/docker-engine.ts';
+import { DockerFixture } from './support/docker-fixture.ts';
+
+const host = requireDocker();
+
+describe.skipIf(host === undefined)('docker.info and docker.df on a real engine', () => {
+  const docker = new DockerFixture(host ?? '');
+  const { call } = docker;
+  beforeAll(async () => {
+    const name = await docker.run('stopped', { command: ['sh', '-c', 'echo 123456 > /tmp/x'] });
+    await call('docker.containers.stop', { container: name, timeout: 0 });
+  });
+  afterAll(() => docker.cleanUp());
+
+  it('describes the engine as docker info and docker version do', async () => {
+    const info = await call('docker.info', {});
+    const shown = JSON.parse(await docker.cli('info', '--format', '{{json .}}')) as object;
+    const server = await docker.cli(
+      'version',
+      '--format',
+      '{{.Server.Version}} {{.Server.APIVersion}}',
+    );
+    expect(`${info.version} ${info.api_version}`).toBe(server);
+    expect(shown).toMatchObject({
+      ID: info['id'],
+      Driver: info.storage_driver,
+      DockerRootDir: info.root_dir,
+      OperatingSystem: info.os,
+      KernelVersion: info.kernel,
+      Architecture: info.arch,
+      NCPU: info.cpus,
+      MemTotal: info.memory,
+    });
+    expect(info.containers.stopped).toBeGreaterThanOrEqual(1);
+    expect(info.images).toBeGreaterThanOrEqual(1);
+  });
+
+  // Files run at the same time change the figures between the two questions.
+  it('counts disk space as docker system df does', async () => {
+    await expect
+      .poll(
+        async () => {
+          const [df, lines] = await Promise.all([
+            call('docker.df', {}),
+            docker.cli('system', 'df', '--format', '{{.Type}}|{{.TotalCount}}|{{.Size}}'),
+          ]);
+          const kinds = [df.images, df.containers, df.volumes, df.build_cache];
+          const shown = lines.split('\n').map((line) => line.split('|'));
+          return kinds.every(
+            ({ count, size }, at) =>
+              String(count) === shown[at]?.[1] && isAbout(size, shown[at]?.[2] ?? ''),
+          );
+        },
+        { timeout: 30_000 },
+      )
+      .toBe(true);
+  });
+});
+
+const UNITS: Readonly<Record<string, number>> = { B: 1, kB: 1e3, MB: 1e6, GB: 1e9 };
+
+/** The docker command shows four digits: "1.984MB". */
+function isAbout(bytes: number, shown: string): boolean {
+  const [, digits = '', unit = ''] = /^([\d.]+)(\w+)$/.exec(shown) ?? [];
+  const value = Number(digits) * (UNITS[unit] ?? Number.NaN);
+  return Math.abs(bytes - value) <= value * 0.001;
+}
+
+const PARAMS: Partial<Record<Method, object>> = {
+  'docker.containers.run': { image: 'x', name: 'x' },
+  'docker.containers.exec': { container: 'x', command: 'true' },
+  'docker.containers.rename': { container: 'x', name: 'y' },
+  'docker.images.inspect': { image: 'x' },
+  'docker.images.pull': { image: 'x' },
+  'docker.images.remove': { image: 'x' },
+  'docker.volumes.create': { name: 'x' },
+  'docker.volumes.remove': { name: 'x' },
+  'docker.networks.create': { name: 'x' },
+  'docker.networks.remove': { name: 'x' },
+  'docker.networks.connect': { network: 'x', container: 'x' },
+  'docker.networks.disconnect': { network: 'x', container: 'x' },
+};
+
+describe('every docker.* method without an engine', () => {
+  const call = directCall('unix:///no/such/docker.sock');
+  const methods = methodNames().filter((method) => method.startsWith('docker.'));
+
+  it.each(methods)('%s says that no engine answers, and what to do', async (method) => {
+    const takesNothing = /(list|prune|info|df)$/.test(method);
+    const params = PARAMS[method] ?? (takesNothing ? {} : { container: 'x' });
+    await expect(call(method, params as never)).rejects.toMatchObject({
+      name: 'DOCKER_UNAVAILABLE',
+      message: expect.stringContaining('DOCKER_HOST'),
+    });
+  });
+});

@@ -1,0 +1,81 @@
+import { join } from 'node:path';
+import { z } from 'zod';
+import { type ClientKind, connectClient, type Target, type TestClient } from './mcp-client.ts';
+import { freePort, type Program, type Started, TOMO } from './processes.ts';
+
+export const TEST_TOKEN = 'test-token-test-token-test-token-test';
+
+const installSchema = z.object({ agent_id: z.string(), registration_code: z.string() });
+
+/** A `tomo serve` process with its own data directory and port. */
+export interface TomoServer {
+  readonly program: Program;
+  readonly dataDir: string;
+  readonly port: number;
+  readonly url: string;
+  /** For clients over HTTP. */
+  readonly http: Target;
+  /** For clients over stdio beside it. */
+  readonly stdio: Target;
+  /** The flags that make another process a sibling of this one. */
+  readonly flags: string[];
+}
+
+export interface ServerOptions {
+  readonly dataDir?: string;
+  readonly port?: number;
+  readonly args?: string[];
+}
+
+export async function startServer(
+  started: Started,
+  options: ServerOptions = {},
+): Promise<TomoServer> {
+  const dataDir = options.dataDir ?? started.directory();
+  const port = options.port ?? (await freePort());
+  const flags = ['--data-dir', dataDir, '--port', String(port)];
+  const env = { TOMO_TOKEN: TEST_TOKEN };
+  const program = started.tomo(['serve', ...flags, ...(options.args ?? [])], env);
+  await program.line('joined the data directory');
+  const url = `http://127.0.0.1:${port}`;
+  return {
+    program,
+    dataDir,
+    port,
+    url,
+    flags,
+    http: { url: `${url}/mcp`, token: TEST_TOKEN },
+    stdio: { command: process.execPath, args: [TOMO, ...flags], env },
+  };
+}
+
+/** Installs an agent through a client and starts it as a plain process; resolves when it is connected. */
+export async function startAgent(
+  started: Started,
+  server: Pick<TomoServer, 'url'>,
+  client: TestClient,
+  serverId: string,
+  env: Record<string, string> = {},
+): Promise<Program> {
+  const { structuredContent } = await client.callTool('install_agent', { server_id: serverId });
+  const { registration_code } = installSchema.parse(structuredContent);
+  const agent = started.agent({
+    SERVER_URL: `${server.url.replace('http', 'ws')}/ws/agent`,
+    REGISTER_CODE: registration_code,
+    DATA_DIR: join(started.directory(), 'agent'),
+    ...env,
+  });
+  await agent.line('"connected"');
+  return agent;
+}
+
+/** A client that is closed with the test. */
+export async function connect(
+  started: Started,
+  kind: ClientKind,
+  target: Target,
+): Promise<TestClient> {
+  const client = await connectClient(kind, target);
+  started.defer(() => client.close());
+  return client;
+}

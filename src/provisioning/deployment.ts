@@ -74,10 +74,12 @@ function deployCommand(plan: ContainerPlan): string {
 }
 
 function composeYaml(plan: ContainerPlan): string {
+  // Compose replaces $NAME in any value; a doubled dollar stays one.
+  const scalar = (value: string): string => JSON.stringify(value).replaceAll('$', () => '$$');
   const list = (items: readonly string[]): string[] =>
-    items.map((item) => `      - ${JSON.stringify(item)}`);
+    items.map((item) => `      - ${scalar(item)}`);
   const environment = Object.entries(plan.environment).map(
-    ([name, value]) => `      ${name}: ${JSON.stringify(value)}`,
+    ([name, value]) => `      ${name}: ${scalar(value)}`,
   );
   return [
     'services:',

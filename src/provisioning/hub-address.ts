@@ -11,5 +11,5 @@ export function hubWebSocketUrl(publicUrl: string): string {
 /** Whether a URL names the machine itself, which nobody else can reach. */
 export function isLoopback(publicUrl: string): boolean {
   const { hostname } = new URL(publicUrl);
-  return hostname === 'localhost' || hostname === '[::1]' || hostname.startsWith('127.');
+  return /^(?:(?:.+\.)?localhost|\[::1\]|127(?:\.\d+){3})$/.test(hostname);
 }

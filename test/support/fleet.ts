@@ -1,0 +1,39 @@
+import { pino } from 'pino';
+import type { Caller } from '../../src/fleet/fleet.ts';
+import { LocalFleet } from '../../src/fleet/local-fleet.ts';
+import {
+  type ArgsOf,
+  type OperationName,
+  type OperationResult,
+  parseArgs,
+} from '../../src/fleet/operations.ts';
+import { startHub, type TestHub } from './hub.ts';
+
+export const ADMIN: Caller = { actor: 'tester', access: 'admin' };
+export const READER: Caller = { actor: 'tester', access: 'read' };
+
+/** A fleet over a real hub and database, whose agents are fakes. */
+export interface TestFleet {
+  readonly test: TestHub;
+  /** Performs an operation with arguments as a tool would get them. */
+  readonly perform: <N extends OperationName>(
+    name: N,
+    args: object,
+    caller?: Caller,
+  ) => Promise<OperationResult<N>>;
+}
+
+export async function startFleet(): Promise<TestFleet> {
+  const test = await startHub();
+  const url = 'http://127.0.0.1:8000';
+  const log = pino({ level: 'silent' });
+  const { db } = test.database;
+  const fleet = new LocalFleet({ db, hub: test.hub, publicUrl: url, url, log });
+  return {
+    test,
+    perform: (name, args, caller = ADMIN) => {
+      const parsed: ArgsOf<typeof name> = parseArgs(name, args);
+      return fleet.perform(name, parsed, caller);
+    },
+  };
+}

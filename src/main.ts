@@ -2,6 +2,7 @@ import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import process from 'node:process';
 import type { Logger } from 'pino';
+import { TomoError } from '../protocol/errors.ts';
 import { VERSION } from '../protocol/version.ts';
 import { agentProgram } from './agent-program.ts';
 import { type Config, defaultDataDir, type Invocation, readInvocation } from './config.ts';
@@ -26,9 +27,9 @@ process.umask(0o077);
 try {
   await run(readInvocation(process.argv.slice(2)));
 } catch (error) {
-  if (!(error instanceof StartError)) throw error;
-  process.stderr.write(`${error.message}\n`);
-  process.exit(error.exitCode);
+  const { message, exitCode } = startError(error);
+  process.stderr.write(`${message}\n`);
+  process.exit(exitCode);
 }
 
 async function run({ command, config }: Invocation): Promise<void> {
@@ -55,6 +56,7 @@ async function runServer(command: 'stdio' | 'serve' | 'quickstart', config: Conf
   const log = createLog(config);
   const stop = stopRequested(command);
   await using resources = new AsyncDisposableStack();
+  prepareDataDir(config.dataDir);
   const token = await tokenOf(config);
   const fleet = new SharedFleet({
     dataDir: config.dataDir,
@@ -81,6 +83,13 @@ async function runServer(command: 'stdio' | 'serve' | 'quickstart', config: Conf
   setTimeout(() => process.exit(0), CLOSE_MAX_MS).unref();
   await resources.disposeAsync();
   process.exit(0);
+}
+
+/** What stands in the way of starting, for a person; a fault of the program itself is thrown on. */
+function startError(error: unknown): StartError {
+  if (error instanceof StartError) return error;
+  if (error instanceof TomoError) return new StartError(`tomo: ${error.message}`, 1, error);
+  throw error;
 }
 
 /** Database and hub are most of the program: loaded by whoever owns the data directory, or may soon. */

@@ -145,6 +145,23 @@ describe('wrong command lines', () => {
     expect(program.log()).toMatch(/cannot be written.*--data-dir/);
   });
 
+  it('a data directory of somebody else: exit 1, one line with the way out', async () => {
+    const dataDir = started.directory();
+    // What a missing permission is for others, a directory in the file's place is for root.
+    mkdirSync(join(dataDir, 'owner.lock'));
+    const program = started.tomo(['serve', '--data-dir', dataDir], { TOMO_TOKEN: TEST_TOKEN });
+    expect(await program.ended).toBe(1);
+    expect(program.log()).toMatch(/not writable.*--data-dir/);
+    expect(program.log().split('\n')).toHaveLength(1);
+  });
+
+  it('a data directory that is not there yet is made, with the token from the environment too', async () => {
+    const dataDir = join(started.directory(), 'deep', 'er');
+    const { program } = await startServer(started, { dataDir });
+    await program.stop();
+    expect(program.child.exitCode).toBe(0);
+  });
+
   it('a database of a newer version: exit 1, one line with the way out', async () => {
     const dataDir = started.directory();
     const first = await startServer(started, { dataDir });

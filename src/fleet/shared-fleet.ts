@@ -3,6 +3,7 @@ import type { Logger } from 'pino';
 import type { Access } from '../../protocol/access.ts';
 import { TomoError } from '../../protocol/errors.ts';
 import { acquireOwnerLock, type OwnerLock } from '../db/owner-lock.ts';
+import { databaseErrorsExplained } from './database-errors.ts';
 import type { Caller, Fleet } from './fleet.ts';
 import { type ArgsOf, OPERATIONS, type OperationName, type OperationResult } from './operations.ts';
 import { Relay } from './relay.ts';
@@ -128,7 +129,7 @@ export class SharedFleet implements Fleet {
   /** Becomes the owner or a guest; undefined once `signal` aborts. */
   async #join(signal: AbortSignal): Promise<Membership | undefined> {
     while (!signal.aborted && !this.#stopping.signal.aborted) {
-      const lock = acquireOwnerLock(this.#options.dataDir);
+      const lock = await databaseErrorsExplained(() => acquireOwnerLock(this.#options.dataDir));
       if (lock !== undefined) return this.#own(lock);
       const remote = await RemoteFleet.connect(this.#socketPath).catch(() => undefined);
       if (remote !== undefined) return guestMembership(remote);

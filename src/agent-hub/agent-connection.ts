@@ -153,7 +153,7 @@ export class AgentConnection {
   }
 
   #refuseIfBusy(): void {
-    if (this.#socket.readyState !== this.#socket.OPEN) throw connectionLost();
+    if (this.#socket.readyState !== this.#socket.OPEN) throw notConnected();
     const busy =
       this.#calls.count >= CALLS_PER_AGENT_MAX_COUNT
         ? `${CALLS_PER_AGENT_MAX_COUNT} calls already wait for it`
@@ -176,18 +176,16 @@ export class AgentConnection {
     if (this.#socket.readyState !== this.#socket.OPEN) return;
     const text = frameText(data, isBinary);
     const message = text === undefined ? undefined : parseAgentMessage(text);
-    switch (message?.kind) {
+    if (text === undefined || message === undefined) return this.#countViolation();
+    switch (message.kind) {
       case 'response':
         this.#answer(message.response);
         return;
       case 'notification':
-        this.#options.onNotification(message.notification, Buffer.byteLength(text ?? ''));
+        this.#options.onNotification(message.notification, Buffer.byteLength(text));
         return;
       case 'request':
         this.#socket.send(encodeError(message.id, notForTheHub(message.method)));
-        return;
-      case undefined:
-        this.#countViolation();
     }
   }
 
@@ -213,6 +211,11 @@ export class AgentConnection {
     this.#calls.rejectAll(connectionLost());
     this.#options.onClosed(code);
   }
+}
+
+/** The error of a call that cannot be sent. */
+export function notConnected(): TomoError {
+  return new TomoError('AGENT_NOT_CONNECTED', 'The agent is not connected.');
 }
 
 /** The error of a call whose agent's socket closed. */

@@ -6,7 +6,12 @@ import { TomoError } from '../../protocol/errors.ts';
 import { CLOSE_CODES } from '../../protocol/handshake.ts';
 import type { TomoDatabase } from '../db/database.ts';
 import { effectiveConfig } from './agent-config.ts';
-import { AgentConnection, type ConnectedAgent, connectionLost } from './agent-connection.ts';
+import {
+  AgentConnection,
+  type ConnectedAgent,
+  connectionLost,
+  notConnected,
+} from './agent-connection.ts';
 import { checkResult, gateCommand } from './command-gate.ts';
 import { Liveness } from './liveness.ts';
 import { handleNotification } from './notifications.ts';
@@ -110,9 +115,7 @@ export class AgentHub {
    */
   async call(agentId: string, call: AgentCall): Promise<unknown> {
     const connection = this.#connections.get(agentId);
-    if (connection === undefined) {
-      throw new TomoError('AGENT_NOT_CONNECTED', 'The agent is not connected.');
-    }
+    if (connection === undefined) throw notConnected();
     const { entry, params, timeoutMs } = gateCommand({
       method: call.method,
       params: call.params,

@@ -173,17 +173,24 @@ describe('an agent that goes mid-call', () => {
     await expect(call).rejects.toMatchObject({ name: 'CONNECTION_LOST' });
   });
 
-  it('is not told to stop when a time-out passes while its socket closes', async () => {
+  it('takes no call and no cancellation while its socket closes', async () => {
     const test = await startHub();
     const { agent, agentId } = await test.join('web-1', { protocol: 1 });
     const caller = new AbortController();
     const call = test.call(agentId, { signal: caller.signal });
+    const cancelled = expect(call).rejects.toMatchObject({ name: 'COMMAND_CANCELLED' });
     await agent.request();
+    // A close frame, after which the agent neither reads nor ends the connection.
     agent.socket.pause();
-    const lost = expect(call).rejects.toMatchObject({ name: 'CONNECTION_LOST' });
-    await test.hub.close();
+    await agent.writeRaw(Buffer.from([0x88, 0x80, 0, 0, 0, 0]));
+    await eventually(async () => {
+      await expect(test.call(agentId, { timeoutMs: 5 })).rejects.toMatchObject({
+        name: 'AGENT_NOT_CONNECTED',
+      });
+    });
+    expect(await test.hub.latency(agentId, AbortSignal.timeout(5))).toBeUndefined();
     caller.abort();
-    await lost;
+    await cancelled;
   });
 
   it('fails the call at once when it is revoked, and refuses its token from then on', async () => {

@@ -114,10 +114,22 @@ describe('a hub that was held up itself', () => {
 describe('latency', () => {
   it('is that of a ping to the agent and back', async () => {
     const test = await startHub();
-    const { agent, agentId } = await test.join('web-1');
+    const { agentId } = await test.join('web-1');
+    expect(await test.hub.latency(agentId, AbortSignal.timeout(20_000))).toBeGreaterThan(0);
+  });
+
+  it('is not mistaken for another ping’s', async () => {
+    const test = await startHub();
+    const { agent, agentId } = await test.join('web-1', {}, MUTE);
+    const latency = test.hub.latency(agentId, AbortSignal.timeout(20_000));
+    const [payload] = await once(agent.socket, 'ping');
     agent.socket.pong('unasked');
-    const latency = await test.hub.latency(agentId, AbortSignal.timeout(20_000));
-    expect(latency).toBeGreaterThan(0);
+    const call = test.call(agentId, { id: 'barrier' });
+    agent.answer('barrier', PONG);
+    await call;
+    await expect(Promise.race([latency, Promise.resolve('none yet')])).resolves.toBe('none yet');
+    agent.socket.pong(payload);
+    expect(await latency).toBeGreaterThan(0);
   });
 
   it('is unknown for an agent that is away or does not answer in time', async () => {

@@ -1,8 +1,9 @@
 import { once } from 'node:events';
 import { connect } from 'node:net';
+import { setImmediate } from 'node:timers/promises';
 import { pino } from 'pino';
 import { describe, expect, it } from 'vitest';
-import { eventually, startHub } from '../../test/support/hub.ts';
+import { eventually, startHub, type TestHub } from '../../test/support/hub.ts';
 import { AgentHub } from './agent-hub.ts';
 
 describe('start', () => {
@@ -79,7 +80,7 @@ describe('close', () => {
     const [answer] = await once(client, 'data');
     expect(String(answer)).toMatch(/^HTTP\/1\.1 503 /);
     // The client ends nothing; only the hub can have ended the connection.
-    await eventually(async () => expect(await test.openConnections()).toBe(0));
+    await eventually(() => expect(test.openConnections).toBe(0));
     client.destroy();
   });
 
@@ -91,6 +92,40 @@ describe('close', () => {
     test.hub.terminate();
     agent.socket.resume();
     expect((await agent.closed).code).toBe(1012);
+  });
+});
+
+describe('terminate in the middle of an admission', () => {
+  it('leaves no row that says connected', async () => {
+    const test = await startHub();
+    const { token, agentId } = await test.join('web-1');
+    const { agents } = test.database.db;
+    const authenticated = agents.authenticated.bind(agents);
+    agents.authenticated = async (...args) => {
+      const accepted = await authenticated(...args);
+      await terminated(test);
+      return accepted;
+    };
+    const agent = await test.dial();
+    agent.send({ type: 'authenticate', token, version: '1' });
+    await agent.closed;
+    await eventually(async () =>
+      expect(await test.row(agentId)).toMatchObject({ status: 'disconnected' }),
+    );
+    expect(test.hub.counters.connected).toBe(0);
+  });
+
+  it('does not leave a refusal waiting for an end that has passed', async () => {
+    const test = await startHub();
+    const { agents } = test.database.db;
+    agents.findByTokenHash = async () => {
+      await terminated(test);
+      return undefined;
+    };
+    const agent = await test.dial();
+    agent.send({ type: 'authenticate', token: 'unknown', version: '1' });
+    await agent.closed;
+    await eventually(() => expect(test.hub.counters.refusedHandshakes).toBe(1));
   });
 });
 
@@ -108,3 +143,11 @@ describe('a departure', () => {
     expect(test.hub.connected(agentId)).toBeUndefined();
   });
 });
+
+/** A database of another kind could take its time, in which sockets end. */
+async function terminated(test: TestHub): Promise<void> {
+  test.hub.terminate();
+  await eventually(() => expect(test.openConnections).toBe(0));
+  // The sockets' own close events follow within the turn.
+  await setImmediate();
+}

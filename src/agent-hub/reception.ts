@@ -112,10 +112,10 @@ export class Reception {
 
   async #admit(text: string, arrival: Arrival): Promise<void> {
     const { db, onAdmitted } = this.#options;
-    // Admitted now it would spend its code on a token that it never gets.
-    if (arrival.socket.readyState !== arrival.socket.OPEN) return arrival.socket.resume();
-    // Read first, for the same reason: nothing may fail once the code is taken.
+    // Read first: nothing may fail once the code is taken, or its token would be lost.
     const settings = await db.settings.all();
+    // Admitted now, it would spend its code on a token that it never gets.
+    if (arrival.socket.readyState !== arrival.socket.OPEN) return arrival.socket.resume();
     const deps = { agents: db.agents, limiter: this.#limiter };
     const admitted = await admit(deps, text, arrival.address);
     await onAdmitted({ ...arrival, admitted, settings });

@@ -100,6 +100,7 @@ describe('what an agent reports', () => {
     for (let count = 0; count < 25_000; count += 1) {
       joined.agent.notify('agent.event', { type: 'flood' });
     }
+    joined.agent.notify('metrics.update', METRICS);
     await settled(test, joined);
     other.agent.notify('agent.event', { type: 'oom' });
     other.agent.notify('metrics.update', METRICS);
@@ -110,6 +111,8 @@ describe('what an agent reports', () => {
     ]);
     expect(await test.database.db.metrics.latest(other.agentId)).toBeDefined();
     expect(test.hub.telemetry.dropped).toBeGreaterThan(0);
+    expect(await test.database.db.metrics.latest(joined.agentId)).toBeUndefined();
+    expect(test.hub.telemetry.latestMetrics(joined.agentId)?.metrics).toEqual(METRICS);
   });
 });
 
@@ -166,6 +169,18 @@ describe('a database that refuses', () => {
     expect(await test.database.db.events.recent(agentId, 1)).toMatchObject([
       { type: 'agent.after' },
     ]);
+  });
+
+  it('is not offered the same metrics twice: those that it refused are counted', async () => {
+    const { test, joined } = await oneAgent();
+    test.database.client.exec(`CREATE TRIGGER refuse BEFORE INSERT ON agent_metrics
+      BEGIN SELECT RAISE(ABORT, 'refused'); END`);
+    joined.agent.notify('metrics.update', METRICS);
+    await settled(test, joined);
+    await test.hub.telemetry.flush();
+    await test.hub.telemetry.flush();
+    expect(test.hub.telemetry.dropped).toBe(1);
+    expect(test.hub.telemetry.latestMetrics(joined.agentId)?.metrics).toEqual(METRICS);
   });
 
   it('is told last_seen again when it takes it', async () => {

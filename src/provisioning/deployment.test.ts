@@ -59,6 +59,16 @@ describe('the deploy command', () => {
     expect(deployment(REQUEST).warnings.some((text) => text.includes('--public-url'))).toBe(false);
   });
 
+  it('warns of an address that others can reach without encryption', () => {
+    const warningsOf = (publicUrl: string) => deployment({ ...REQUEST, publicUrl }).warnings;
+    expect(warningsOf('http://tomo.example.org')).toContainEqual(
+      expect.stringContaining('not encrypted'),
+    );
+    for (const url of [REQUEST.publicUrl, 'http://localhost:8000']) {
+      expect(warningsOf(url).some((text) => text.includes('not encrypted'))).toBe(false);
+    }
+  });
+
   it('survives the shell whatever the address holds', () => {
     const { deployCommand } = deployment({ ...REQUEST, publicUrl: STRANGE_URL });
     expect(fromCommand(deployCommand).environment['SERVER_URL']).toBe(

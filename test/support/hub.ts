@@ -3,7 +3,6 @@ import { once } from 'node:events';
 import { createServer, type Server } from 'node:http';
 import type { AddressInfo, Socket } from 'node:net';
 import { Writable } from 'node:stream';
-import { promisify } from 'node:util';
 import { pino } from 'pino';
 import { expect, onTestFinished, vi } from 'vitest';
 import type { ClientOptions } from 'ws';
@@ -30,21 +29,26 @@ export class TestHub {
   readonly database: DatabaseHandle;
   readonly logged: Message[];
   readonly url: string;
-  readonly #server: Server;
   readonly #streams: Socket[] = [];
+  #open = 0;
 
   constructor(hub: AgentHub, database: DatabaseHandle, logged: Message[], server: Server) {
     this.hub = hub;
     this.database = database;
     this.logged = logged;
-    this.#server = server;
-    server.on('connection', (stream) => this.#streams.push(stream));
+    server.on('connection', (stream) => {
+      this.#streams.push(stream);
+      this.#open += 1;
+      stream.on('close', () => {
+        this.#open -= 1;
+      });
+    });
     this.url = `ws://127.0.0.1:${(server.address() as AddressInfo).port}/ws/agent`;
   }
 
   /** TCP connections to the hub, of any kind. */
-  openConnections(): Promise<number> {
-    return promisify(this.#server.getConnections.bind(this.#server))();
+  get openConnections(): number {
+    return this.#open;
   }
 
   dial(options: ClientOptions = {}): Promise<FakeAgent> {

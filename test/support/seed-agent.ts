@@ -1,5 +1,5 @@
 import { spawnSync } from 'node:child_process';
-import { once } from 'node:events';
+import { on, once } from 'node:events';
 import { existsSync, readFileSync, writeFileSync } from 'node:fs';
 import { hostname, release } from 'node:os';
 import { join } from 'node:path';
@@ -17,6 +17,7 @@ interface Config {
 }
 
 type Params = Record<string, unknown>;
+type Messages = AsyncIterableIterator<unknown[]>;
 
 const VERSION = '1.0.0';
 const STARTED_AT = Date.now();
@@ -54,31 +55,33 @@ async function run(): Promise<void> {
 /** One connection; true if it authenticated. */
 async function session(): Promise<boolean> {
   const socket = new WebSocket(SERVER_URL);
-  const closed = new Promise((resolve) => {
-    socket.on('close', resolve).on('error', resolve);
-  });
-  await Promise.race([once(socket, 'open').catch(() => undefined), closed]);
-  if (socket.readyState !== WebSocket.OPEN) return false;
-  const config = await authenticate(socket);
-  if (config === undefined) {
-    socket.close();
-    await closed;
+  const messages = on(socket, 'message', { close: ['close'] });
+  try {
+    await once(socket, 'open');
+    const config = await authenticate(socket, messages);
+    if (config === undefined) socket.close();
+    else await serve(socket, messages, config);
+    return config !== undefined;
+  } catch {
     return false;
   }
-  socket.on('message', (data: Buffer) => socket.send(handle(data.toString())));
-  const collectors = [
-    setInterval(
-      () => notify(socket, 'metrics.update', getMetrics()),
-      config.metrics_interval * 1_000,
-    ),
-    setInterval(() => notify(socket, 'health.status', health()), config.health_interval * 1_000),
-  ];
-  await closed;
-  for (const collector of collectors) clearInterval(collector);
-  return true;
 }
 
-async function authenticate(socket: WebSocket): Promise<Config | undefined> {
+async function serve(socket: WebSocket, messages: Messages, config: Config): Promise<void> {
+  const send = (method: string, params: Params): void =>
+    socket.send(JSON.stringify({ jsonrpc: '2.0', method, params }));
+  const collectors = [
+    setInterval(() => send('metrics.update', getMetrics()), config.metrics_interval * 1_000),
+    setInterval(() => send('health.status', health()), config.health_interval * 1_000),
+  ];
+  try {
+    for await (const [data] of messages) socket.send(handle(String(data)));
+  } finally {
+    for (const collector of collectors) clearInterval(collector);
+  }
+}
+
+async function authenticate(socket: WebSocket, messages: Messages): Promise<Config | undefined> {
   const token = storedToken();
   socket.send(
     JSON.stringify(
@@ -87,8 +90,8 @@ async function authenticate(socket: WebSocket): Promise<Config | undefined> {
         : { type: 'authenticate', token, version: VERSION },
     ),
   );
-  const [data] = await once(socket, 'message');
-  const response = JSON.parse(String(data)) as Params & { config: Config };
+  const { value } = await messages.next();
+  const response = JSON.parse(String(value[0])) as Params & { config: Config };
   if (response['type'] !== 'registered' && response['type'] !== 'authenticated') return undefined;
   agentId = String(response['agent_id']);
   if (response['type'] === 'registered') {
@@ -141,8 +144,4 @@ function getMetrics(): Params {
 function health(): Params {
   const uptime = Math.floor((Date.now() - STARTED_AT) / 1_000);
   return { status: 'healthy', uptime, version: VERSION };
-}
-
-function notify(socket: WebSocket, method: string, params: Params): void {
-  socket.send(JSON.stringify({ jsonrpc: '2.0', method, params }));
 }

@@ -91,7 +91,13 @@ async function respond(
 function upgrade(routes: Routes, request: IncomingMessage, stream: Duplex, head: Buffer): void {
   stream.on('error', () => stream.destroy());
   if (pathOf(request) === AGENT_PATH) routes.agent(request, stream, head);
-  else stream.end('HTTP/1.1 404 Not Found\r\nConnection: close\r\n\r\n');
+  else refuseUpgrade(stream, '404 Not Found');
+}
+
+/** Answers an upgrade with a status and closes: ended only, it would stay half open as long as the peer likes. */
+export function refuseUpgrade(stream: Duplex, status: string): void {
+  stream.once('finish', () => stream.destroy());
+  stream.end(`HTTP/1.1 ${status}\r\nConnection: close\r\n\r\n`);
 }
 
 function pathOf(request: IncomingMessage): string {

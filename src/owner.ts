@@ -10,7 +10,7 @@ import { DatabaseError } from './db/errors.ts';
 import { Housekeeping } from './fleet/housekeeping.ts';
 import { LocalFleet } from './fleet/local-fleet.ts';
 import type { Owner } from './fleet/shared-fleet.ts';
-import { HttpListener, type Routes } from './http-listener.ts';
+import { HttpListener, type Routes, refuseUpgrade } from './http-listener.ts';
 import { bearerMatches } from './mcp/bearer-token.ts';
 import { McpHttp } from './mcp/http.ts';
 import { prometheusText } from './prometheus.ts';
@@ -89,7 +89,7 @@ const NOT_READY: Routes = {
     response.writeHead(503).end();
     return Promise.resolve();
   },
-  agent: (_request, stream) => stream.end('HTTP/1.1 503 Service Unavailable\r\n\r\n'),
+  agent: (_request, stream) => refuseUpgrade(stream, '503 Service Unavailable'),
   ready: () => false,
   metrics: (_request, response) => response.writeHead(503).end(),
 };

@@ -1,7 +1,7 @@
 import { once } from 'node:events';
 import { chmodSync, mkdirSync, writeFileSync } from 'node:fs';
 import { get, type IncomingMessage, request as post } from 'node:http';
-import { createServer } from 'node:net';
+import { connect as connectTcp, createServer } from 'node:net';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import type { TestClient } from './support/mcp-client.ts';
@@ -241,6 +241,17 @@ describe('MCP over HTTP', () => {
     expect((await fetch(`${server.url}/healthz`)).status).toBe(200);
     expect((await fetch(`${server.url}/readyz`)).status).toBe(200);
     expect((await fetch(`${server.url}/metrics`)).status).toBe(401);
+  });
+
+  it('an upgrade of another path: 404, and the connection closed', async () => {
+    const socket = connectTcp(server.port, '127.0.0.1');
+    const closed = once(socket, 'close');
+    socket.write(
+      'GET /ws/other HTTP/1.1\r\nHost: x\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n',
+    );
+    const [answer] = (await once(socket, 'data')) as [Buffer];
+    expect(answer.toString()).toContain('404');
+    await closed;
   });
 
   it('a session that has ended: 404, so that the client starts a new one', async () => {

@@ -42,7 +42,6 @@ describe('readOptions', () => {
     ['SERVER_URL', 'ws://hub.example/#x', '#'],
     ['REGISTER_CODE', 'x'.repeat(129), '128'],
     ['ACCESS', 'root', 'operate'],
-    ['DOCKER_HOST', '/var/run/docker.sock', 'unix://'],
     ['LOG_LEVEL', 'loud', 'info'],
   ])('refuses %s=%s in one line that names it and what is allowed', (name, value, allowed) => {
     const read = () => readOptions({ [name]: value });

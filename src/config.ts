@@ -10,8 +10,11 @@ export type Command = (typeof COMMANDS)[number];
 const LOG_LEVELS = ['trace', 'debug', 'info', 'warn', 'error', 'fatal', 'silent'] as const;
 const TOKEN_MIN_CHARS = 32;
 
-const port = z.coerce.number().int().min(0).max(65_535);
-const flag = z.union([z.boolean(), z.stringbool()]).default(false);
+const PORT_RANGE = 'a port from 0 to 65535';
+const port = z.coerce.number(PORT_RANGE).int(PORT_RANGE).min(0, PORT_RANGE).max(65_535, PORT_RANGE);
+const flag = z
+  .union([z.boolean(), z.stringbool()], 'true or false (also 1, 0, yes, no, on, off)')
+  .default(false);
 const baseUrl = z.url({ protocol: /^https?$/, error: 'an http or https URL' });
 
 const configSchema = z
@@ -20,7 +23,7 @@ const configSchema = z
     port: port.default(8000),
     dataDir: z
       .string()
-      .min(1)
+      .min(1, 'a directory')
       .transform((dir) => resolve(dir)),
     publicUrl: baseUrl.optional(),
     tlsCert: z.string().min(1).optional(),
@@ -30,7 +33,11 @@ const configSchema = z
     localAgent: flag,
     logLevel: z.enum(LOG_LEVELS).default('info'),
     /** From the environment only, where it is not seen in the list of processes. */
-    token: z.string().min(TOKEN_MIN_CHARS).optional(),
+    token: z
+      .string()
+      .regex(/^\S+$/, 'a token without spaces')
+      .min(TOKEN_MIN_CHARS, `at least ${TOKEN_MIN_CHARS} characters`)
+      .optional(),
   })
   .refine((config) => (config.tlsCert === undefined) === (config.tlsKey === undefined), {
     path: ['tlsCert'],
@@ -88,8 +95,9 @@ export function readInvocation(
   const flags = parseFlags(command, rest);
   const settings: Record<string, unknown> = { dataDir: defaultDataDir(environment) };
   for (const name of Object.keys(FLAGS[command])) {
-    const value = flags[name] ?? environment[environmentName(name)];
-    if (value !== undefined && value !== '') settings[camelCase(name)] = value;
+    // An empty variable is one that is not set; an empty flag was meant.
+    const value = flags[name] ?? (environment[environmentName(name)] || undefined);
+    if (value !== undefined) settings[camelCase(name)] = value;
   }
   const token = environment['TOMO_TOKEN'];
   if (token !== undefined && token !== '') settings['token'] = token;

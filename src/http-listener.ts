@@ -3,7 +3,7 @@ import { createServer, type IncomingMessage, type Server, type ServerResponse } 
 import { createServer as createTlsServer } from 'node:https';
 import type { AddressInfo } from 'node:net';
 import type { Duplex } from 'node:stream';
-import type { Config } from './config.ts';
+import type { Serving } from './fleet/operations.ts';
 import { StartError } from './start-error.ts';
 
 const MCP_PATH = '/mcp';
@@ -19,7 +19,7 @@ export interface Routes {
   metrics(request: IncomingMessage, response: ServerResponse): void;
 }
 
-type Address = Pick<Config, 'host' | 'port' | 'tlsCert' | 'tlsKey'>;
+type Address = Pick<Serving, 'host' | 'port' | 'tlsCert' | 'tlsKey'>;
 
 /** The one port: MCP for people's programs, WebSocket for agents, health for watchers. */
 export class HttpListener implements AsyncDisposable {
@@ -30,7 +30,6 @@ export class HttpListener implements AsyncDisposable {
   /** Takes the port. Throws StartError (exit 1) if it cannot. */
   static async listen(address: Address, routes: () => Routes): Promise<HttpListener> {
     const server = newServer(address);
-    server.headersTimeout = HEADERS_TIMEOUT_MS;
     server.on('request', (request, response) => void respond(routes(), request, response));
     server.on('upgrade', (request, stream, head) => upgrade(routes(), request, stream, head));
     await new Promise<void>((resolve, reject) => {
@@ -56,10 +55,18 @@ export class HttpListener implements AsyncDisposable {
   }
 }
 
+const SERVER_OPTIONS = {
+  headersTimeout: HEADERS_TIMEOUT_MS,
+  connectionsCheckingInterval: 1_000,
+  // An upgrade that nobody here offers may be ignored (RFC 9110, section 7.8).
+  shouldUpgradeCallback: (request: IncomingMessage): boolean => pathOf(request) === AGENT_PATH,
+};
+
 function newServer({ tlsCert, tlsKey }: Address): Server {
-  if (tlsCert === undefined || tlsKey === undefined) return createServer();
+  if (tlsCert === undefined || tlsKey === undefined) return createServer(SERVER_OPTIONS);
   try {
-    return createTlsServer({ cert: readFileSync(tlsCert), key: readFileSync(tlsKey) });
+    const files = { cert: readFileSync(tlsCert), key: readFileSync(tlsKey) };
+    return createTlsServer({ ...SERVER_OPTIONS, ...files });
   } catch (error) {
     throw new StartError(
       `tomo: --tls-cert ${tlsCert} and --tls-key ${tlsKey} cannot be used: ${String(error)}`,

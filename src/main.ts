@@ -2,25 +2,29 @@ import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import process from 'node:process';
 import type { Logger } from 'pino';
+import { type Access, lowerAccess } from '../protocol/access.ts';
 import { TomoError } from '../protocol/errors.ts';
 import { VERSION } from '../protocol/version.ts';
 import { agentProgram } from './agent-program.ts';
 import { type Config, defaultDataDir, type Invocation, readInvocation } from './config.ts';
 import { prepareDataDir, unwritable } from './data-dir.ts';
+import type { Serving } from './fleet/operations.ts';
 import { SharedFleet } from './fleet/shared-fleet.ts';
 import { HELP } from './help.ts';
 import { LocalAgent } from './local-agent.ts';
 import { createLog } from './log.ts';
-import { bearerToken } from './mcp/bearer-token.ts';
+import { bearerToken, tokenHash } from './mcp/bearer-token.ts';
+import type { ToolDeps } from './mcp/define-tool.ts';
 import { serveMcpStdio } from './mcp/stdio.ts';
 import { quickstartGuide } from './quickstart-guide.ts';
-import { refuseOtherAddress } from './standby.ts';
+import { claimOrStandBy } from './standby.ts';
 import { StartError } from './start-error.ts';
 
 /** When a guest loads what it needs to take over: not while it starts. */
 const PRELOAD_AFTER_MS = 1_000;
 /** How long closing may take before the process ends anyway. */
 const CLOSE_MAX_MS = 900;
+const EXIT_CLOSING_HUNG = 3;
 
 // Everything this program writes is for its user alone.
 process.umask(0o077);
@@ -52,37 +56,69 @@ async function run({ command, config }: Invocation): Promise<void> {
   }
 }
 
-async function runServer(command: 'stdio' | 'serve' | 'quickstart', config: Config): Promise<void> {
+type ServerCommand = 'stdio' | 'serve' | 'quickstart';
+
+async function runServer(command: ServerCommand, config: Config): Promise<void> {
   const log = createLog(config);
   const stop = stopRequested(command);
   await using resources = new AsyncDisposableStack();
   prepareDataDir(config.dataDir);
   const token = await tokenOf(config);
+  const kind = command === 'stdio' ? 'stdio' : 'server';
+  const serving = servingOf(config, token);
   const fleet = new SharedFleet({
     dataDir: config.dataDir,
-    startOwner: async () => (await loadOwner()).startOwner({ config, token, log }),
+    inheritsRules: kind === 'stdio',
+    startOwner: async (inherited, handOver) => {
+      const { startOwner } = await loadOwner();
+      const rules = inherited ?? serving;
+      return startOwner({ dataDir: config.dataDir, kind, serving: rules, handOver, log });
+    },
     log,
   });
   resources.defer(() => fleet.close());
-  const role = await fleet.start();
-  if (role === 'guest') {
-    if (command !== 'stdio') await refuseOtherAddress(fleet, config);
+  const joined = await Promise.race([fleet.start(), stop]);
+  if (joined === 'guest') {
+    if (kind === 'server') await claimOrStandBy(fleet, config.dataDir, serving);
     setTimeout(() => void loadOwner(), PRELOAD_AFTER_MS).unref();
   }
-  if (command === 'stdio') {
-    const access = config.readOnly ? 'read' : 'admin';
-    resources.use(serveMcpStdio({ fleet, actor: 'stdio', access, log }));
-  }
+  if (command === 'stdio') resources.use(serveMcpStdio(stdioCaller(fleet, config, log)));
   if (config.localAgent || command === 'quickstart') {
     const agent = new LocalAgent({ ...config, fleet, log });
     resources.use(agent);
     if (command === 'quickstart') void printGuide(agent, fleet, config, token, log);
   }
   await stop;
-  // What cannot be closed in time is cut off by the end of the process.
-  setTimeout(() => process.exit(0), CLOSE_MAX_MS).unref();
+  // What cannot be closed in time is cut off by the end of the process, and that is said.
+  setTimeout(() => process.exit(EXIT_CLOSING_HUNG), CLOSE_MAX_MS).unref();
   await resources.disposeAsync();
   process.exit(0);
+}
+
+/** The client over stdio: held to this process's rules and to those of the data directory. */
+function stdioCaller(fleet: SharedFleet, config: Config, log: Logger): ToolDeps {
+  const own: Access = config.readOnly ? 'read' : 'admin';
+  return {
+    fleet,
+    actor: 'stdio',
+    get access() {
+      return lowerAccess(own, fleet.ceiling);
+    },
+    log,
+  };
+}
+
+function servingOf(config: Config, token: string): Serving {
+  const { host, port, tlsCert, tlsKey, publicUrl, readOnly } = config;
+  return {
+    host,
+    port,
+    ...(tlsCert === undefined ? {} : { tlsCert }),
+    ...(tlsKey === undefined ? {} : { tlsKey }),
+    ...(publicUrl === undefined ? {} : { publicUrl }),
+    readOnly,
+    tokenHash: tokenHash(token),
+  };
 }
 
 /** What stands in the way of starting, for a person; a fault of the program itself is thrown on. */
@@ -106,16 +142,17 @@ async function printGuide(
 ): Promise<void> {
   try {
     await agent.connected(AbortSignal.timeout(60_000));
-    const { url } = await fleet.perform('describe_owner', {}, { actor: 'local', access: 'read' });
+    const caller = { actor: 'local', access: 'read' } as const;
+    const { url, serving } = await fleet.perform('describe_owner', {}, caller);
     const dataDir = config.dataDir === defaultDataDir() ? undefined : config.dataDir;
-    process.stdout.write(quickstartGuide({ url, token, dataDir, port: Number(new URL(url).port) }));
+    process.stdout.write(quickstartGuide({ url, token, dataDir, port: serving.port }));
   } catch (error) {
     log.error({ err: error }, 'the local agent did not connect within 60 s; its log is above');
   }
 }
 
 /** Resolves when the process is asked to end: by a signal, or over stdio by the end of input. */
-async function stopRequested(command: string): Promise<void> {
+async function stopRequested(command: ServerCommand): Promise<void> {
   const signals = ['SIGINT', 'SIGTERM', 'SIGHUP'].map((name) => once(process, name));
   const input =
     command === 'stdio' ? [once(process.stdin, 'end'), once(process.stdin, 'close')] : [];

@@ -1,8 +1,8 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { type Method, methodNames } from '../protocol/commands/catalogue.ts';
-import { directCall } from './support/direct-call.ts';
 import { requireDocker } from './support/docker-engine.ts';
 import { DockerFixture } from './support/docker-fixture.ts';
+import { WholePath } from './support/whole-path-call.ts';
 
 const host = requireDocker();
 
@@ -84,16 +84,43 @@ const PARAMS: Partial<Record<Method, object>> = {
   'docker.networks.disconnect': { network: 'x', container: 'x' },
 };
 
-describe('every docker.* method without an engine', () => {
-  const call = directCall('unix:///no/such/docker.sock');
-  const methods = methodNames().filter((method) => method.startsWith('docker.'));
+const METHODS = methodNames().filter((method) => method.startsWith('docker.'));
 
-  it.each(methods)('%s says that no engine answers, and what to do', async (method) => {
-    const takesNothing = /(list|prune|info|df)$/.test(method);
-    const params = PARAMS[method] ?? (takesNothing ? {} : { container: 'x' });
-    await expect(call(method, params as never)).rejects.toMatchObject({
+function paramsOf(method: Method): object {
+  const takesNothing = /(list|prune|info|df)$/.test(method);
+  return PARAMS[method] ?? (takesNothing ? {} : { container: 'x' });
+}
+
+describe('every docker.* method without an engine', () => {
+  const path = new WholePath('unix:///no/such/docker.sock');
+  afterAll(() => path[Symbol.asyncDispose]());
+
+  it.each(METHODS)('%s says that no engine answers, and what to do', async (method) => {
+    await expect(path.call(method, paramsOf(method) as never)).rejects.toMatchObject({
       name: 'DOCKER_UNAVAILABLE',
       message: expect.stringContaining('DOCKER_HOST'),
     });
   });
 });
+
+describe.skipIf(host === undefined || process.geteuid?.() !== 0)(
+  'every docker.* method of an agent that may not use the engine’s socket',
+  () => {
+    // Root's own socket, and an agent of another user.
+    const path = new WholePath(host ?? '', { uid: 65_534 });
+    afterAll(() => path[Symbol.asyncDispose]());
+
+    it.each(METHODS)('%s says so, and what to do', async (method) => {
+      await expect(path.call(method, paramsOf(method) as never)).rejects.toMatchObject({
+        name: 'DOCKER_NOT_PERMITTED',
+      });
+    });
+
+    it('system.info says so too, and the agent is connected all the same', async () => {
+      expect(await path.call('system.info', {})).toMatchObject({
+        docker_version: 'unknown',
+        docker: { available: false, error: { name: 'DOCKER_NOT_PERMITTED' } },
+      });
+    });
+  },
+);

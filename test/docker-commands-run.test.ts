@@ -91,8 +91,8 @@ describe.skipIf(host === undefined)('docker.containers.run on a real engine', ()
   it('says that an image can be had neither here nor from its registry', async () => {
     const image = '127.0.0.1:1/no/such';
     await expect(
-      direct('docker.containers.run', { image, name: docker.name('no-image') }),
-    ).rejects.toMatchObject({ name: 'IMAGE_NOT_FOUND', facts: { image: `${image}:latest` } });
+      call('docker.containers.run', { image, name: docker.name('no-image') }),
+    ).rejects.toMatchObject({ name: 'IMAGE_NOT_FOUND' });
   });
 
   it.each([
@@ -101,8 +101,8 @@ describe.skipIf(host === undefined)('docker.containers.run on a real engine', ()
   ] as const)('removes the container again after %s', async (what, params, error) => {
     const name = docker.name(what.replaceAll(' ', '-'));
     await expect(
-      direct('docker.containers.run', { image: WORKLOAD_IMAGE, name, ...params } as never),
-    ).rejects.toMatchObject({ name: error, facts: { removed: true } });
+      call('docker.containers.run', { image: WORKLOAD_IMAGE, name, ...params } as never),
+    ).rejects.toMatchObject({ name: error });
     expect(await docker.cli('ps', '-aq', '--filter', `name=${name}`)).toBe('');
   });
 

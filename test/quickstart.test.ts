@@ -81,6 +81,43 @@ describe('the agent of this machine', () => {
     await vi.waitUntil(() => !isAlive(second), 20_000);
   });
 
+  it('stays away when it was revoked, until it is installed again', async () => {
+    const port = String(await freePort());
+    const token = 'a-secret-token-of-more-than-32-characters';
+    const flags = ['--data-dir', started.directory(), '--port', port];
+    const server = started.tomo(['serve', '--local-agent', ...flags], { TOMO_TOKEN: token });
+    const first = await agentPid(server);
+    const target = { url: `http://127.0.0.1:${port}/mcp`, token };
+    const client = await connect(started, 'v2-auto', target);
+    await client.callTool('revoke_agent', { server_id: 'local' });
+    await server.line('was revoked');
+    expect((await client.callTool('send_agent_command', INFO)).structuredContent).toMatchObject({
+      error: { name: 'AGENT_REVOKED' },
+    });
+    await client.callTool('install_agent', { server_id: 'local', access: 'read' });
+    await agentPid(server, first);
+    await vi.waitFor(async () => {
+      const { structuredContent } = await client.callTool('send_agent_command', INFO);
+      expect(structuredContent).toMatchObject({ result: { access: 'read' } });
+    }, 20_000);
+  });
+
+  it('is there with a DOCKER_HOST that it cannot use, and says so', async () => {
+    const port = String(await freePort());
+    const token = 'a-secret-token-of-more-than-32-characters';
+    const flags = ['--data-dir', started.directory(), '--port', port];
+    const server = started.tomo(['serve', '--local-agent', ...flags], {
+      TOMO_TOKEN: token,
+      DOCKER_HOST: 'ssh://somewhere',
+    });
+    await agentPid(server);
+    const target = { url: `http://127.0.0.1:${port}/mcp`, token };
+    const client = await connect(started, 'v2-auto', target);
+    expect((await client.callTool('send_agent_command', INFO)).structuredContent).toMatchObject({
+      result: { docker: { error: { name: 'DOCKER_UNAVAILABLE' } } },
+    });
+  });
+
   it('is there under --read-only too, which holds everybody to read methods', async () => {
     const port = String(await freePort());
     const token = 'a-secret-token-of-more-than-32-characters';

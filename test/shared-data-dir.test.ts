@@ -1,7 +1,7 @@
 import { afterEach, describe, expect, it, vi } from 'vitest';
 import type { TestClient } from './support/mcp-client.ts';
-import { Started } from './support/processes.ts';
-import { connect, startAgent, startServer } from './support/tomo.ts';
+import { freePort, Started, TOMO } from './support/processes.ts';
+import { connect, startAgent, startServer, TEST_TOKEN } from './support/tomo.ts';
 
 let started = new Started();
 
@@ -46,11 +46,47 @@ describe('several processes on one data directory', () => {
     await vi.waitUntil(async () => (await ping(after))?.['status'] === 'succeeded', 20_000);
   });
 
-  it('a second server with another port is refused, naming the first', async () => {
+  it('a second server with other flags is refused, naming the first', async () => {
     const server = await startServer(started);
     const other = started.tomo(['serve', '--data-dir', server.dataDir, '--port', '1']);
     expect(await other.ended).toBe(1);
     expect(other.log()).toContain(server.url);
+  });
+
+  it('a server takes the directory from a client’s own process, which goes on as its guest', async () => {
+    const dataDir = started.directory();
+    const port = await freePort();
+    const flags = ['--data-dir', dataDir, '--port', String(port)];
+    const stdio = await connect(started, 'v1', {
+      command: process.execPath,
+      args: [TOMO, ...flags],
+      env: { TOMO_TOKEN: TEST_TOKEN },
+    });
+    const url = `http://127.0.0.1:${port}`;
+    await startAgent(started, { url }, stdio, 'web-1');
+    const server = await startServer(started, { dataDir, port, args: ['--read-only'] });
+    await server.program.line('"role":"owner"');
+    await vi.waitUntil(async () => (await ping(stdio))?.['status'] === 'succeeded', 20_000);
+    // The server's rules hold for the guest, also when it takes over again.
+    for (const end of [() => Promise.resolve(), () => server.program.stop('SIGKILL')]) {
+      await end();
+      const { structuredContent } = await stdio.callTool('install_agent', { server_id: 'web-2' });
+      expect(structuredContent).toMatchObject({ error: { name: 'ACCESS_DENIED' } });
+    }
+  });
+
+  it('an owner that hangs is given up after some seconds, and that is said', async () => {
+    const server = await startServer(started);
+    const client = await connect(started, 'v2-auto', server.stdio);
+    await client.callTool('list_agents', {});
+    process.kill(server.program.pid, 'SIGSTOP');
+    const hung = await client.callTool('send_agent_command', PING);
+    expect(hung.structuredContent).toMatchObject({ error: { name: 'OWNER_UNREACHABLE' } });
+    const second = started.tomo(['serve', ...server.flags], { TOMO_TOKEN: TEST_TOKEN });
+    expect(await second.ended).toBe(1);
+    expect(second.log()).toContain('hangs');
+    process.kill(server.program.pid, 'SIGCONT');
+    await vi.waitUntil(async () => !(await client.callTool('list_agents', {})).isError, 30_000);
   });
 
   it('a call that was running when the owner died says that it may have taken effect', async () => {
@@ -117,7 +153,7 @@ describe('a restart of the server', () => {
     expect(status.structuredContent).toMatchObject({ config: { metrics_interval: 77 } });
   });
 
-  it('ends within its second when asked to, and tells agents to come back', async () => {
+  it('closes everything when asked to, and tells agents to come back', async () => {
     const server = await startServer(started);
     const client = await connect(started, 'v2-auto', server.http);
     const agent = await startAgent(started, server, client, 'web-1');
@@ -133,7 +169,7 @@ async function ping(client: TestClient): Promise<Record<string, unknown> | undef
 
 async function metric(url: string, name: string): Promise<number> {
   const response = await fetch(`${url}/metrics`, {
-    headers: { Authorization: 'Bearer test-token-test-token-test-token-test' },
+    headers: { Authorization: `Bearer ${TEST_TOKEN}` },
   });
   const line = (await response.text()).split('\n').find((text) => text.startsWith(`${name} `));
   return Number(line?.split(' ')[1]);

@@ -112,6 +112,7 @@ describe('wrong command lines', () => {
     ['a public URL that is none', ['serve', '--public-url', 'tomo.example'], '--public-url'],
     ['a certificate without a key', ['serve', '--tls-cert', '/nowhere'], '--tls-key'],
     ['other machines without TLS', ['serve', '--host', '0.0.0.0'], '--insecure-http'],
+    ['a directory without a name', ['serve', '--data-dir', ''], '--data-dir'],
   ])('%s: exit 2, one line', async (_, args, named) => {
     const program = started.tomo(args);
     expect(await program.ended).toBe(2);
@@ -119,10 +120,16 @@ describe('wrong command lines', () => {
     expect(program.log().split('\n')).toHaveLength(1);
   });
 
-  it('a wrong value in the environment names its variable', async () => {
-    const program = started.tomo(['serve'], { TOMO_PORT: 'x' });
+  it.each([
+    ['TOMO_PORT', 'x', '65535'],
+    ['TOMO_READ_ONLY', 'maybe', 'true or false'],
+    ['TOMO_TOKEN', 'with spaces in it, and more than 32 characters', 'without spaces'],
+    ['TOMO_TOKEN', 'short', '32 characters'],
+  ])('%s=%s: exit 2, naming the variable and what it takes', async (name, value, allowed) => {
+    const program = started.tomo(['serve'], { [name]: value });
     expect(await program.ended).toBe(2);
-    expect(program.log()).toContain('TOMO_PORT');
+    expect(program.log()).toContain(name);
+    expect(program.log()).toContain(allowed);
   });
 
   it('a port that a stranger holds: exit 1, one line with the way out', async () => {
@@ -241,6 +248,14 @@ describe('MCP over HTTP', () => {
     expect((await fetch(`${server.url}/healthz`)).status).toBe(200);
     expect((await fetch(`${server.url}/readyz`)).status).toBe(200);
     expect((await fetch(`${server.url}/metrics`)).status).toBe(401);
+  });
+
+  it('an upgrade that nobody offers is ignored where the path is known', async () => {
+    const headers = { Connection: 'Upgrade, HTTP2-Settings', Upgrade: 'h2c' };
+    const request = get(`${server.url}/healthz`, { headers });
+    const [response] = (await once(request, 'response')) as [IncomingMessage];
+    response.resume();
+    expect(response.statusCode).toBe(200);
   });
 
   it('an upgrade of another path: 404, and the connection closed', async () => {

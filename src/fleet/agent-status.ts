@@ -1,10 +1,16 @@
+import { TomoError } from '../../protocol/errors.ts';
 import { hostSchema } from '../../protocol/handshake.ts';
 import { type Metrics } from '../../protocol/telemetry.ts';
 import { effectiveConfig } from '../agent-hub/agent-config.ts';
 import type { AgentRow } from '../db/agent-row.ts';
 import type { MetricsRow } from '../db/metrics-repository.ts';
 import { agentOf, type FleetContext, isoTime } from './fleet-context.ts';
-import type { AgentSummary, ArgsOf, OperationResult } from './operations.ts';
+import {
+  type AgentSummary,
+  type ArgsOf,
+  type OperationResult,
+  serverIdSchema,
+} from './operations.ts';
 
 /** How long a status waits for the agent to answer its ping. */
 const PING_WAIT_MS = 2_000;
@@ -41,7 +47,7 @@ export async function listAgents(
   const rows = await context.db.agents.list({
     ...(status === undefined ? {} : { status }),
     ...(labels === undefined ? {} : { labels }),
-    ...(cursor === undefined ? {} : { after: Buffer.from(cursor, 'base64url').toString() }),
+    ...(cursor === undefined ? {} : { after: cursorPosition(cursor) }),
     limit: limit + 1,
   });
   const page = rows.slice(0, limit);
@@ -54,17 +60,33 @@ export async function listAgents(
   };
 }
 
+function cursorPosition(cursor: string): string {
+  const serverId = serverIdSchema.safeParse(Buffer.from(cursor, 'base64url').toString());
+  if (serverId.success) return serverId.data;
+  throw new TomoError(
+    'INVALID_PARAMS',
+    'cursor is not one of list_agents: pass next_cursor of the page before, or leave it out.',
+  );
+}
+
 function summaryOf(context: FleetContext, agent: AgentRow): AgentSummary {
   const connected = context.hub.connected(agent.id);
   return {
     server_id: agent.serverId,
     agent_id: agent.id,
-    status: agent.status,
+    status: statusOf(agent, connected !== undefined),
     version: connected?.hello.version ?? agent.version,
     last_seen: isoTime(context.hub.telemetry.lastSeen(agent.id) ?? agent.lastSeen),
     access: connected?.access ?? agent.access,
     labels: agent.labels,
   };
+}
+
+/** The hub's table decides who is connected; a row may lag behind it. */
+function statusOf({ status }: AgentRow, isConnected: boolean): AgentSummary['status'] {
+  if (status === 'revoked') return status;
+  if (isConnected) return 'connected';
+  return status === 'connected' ? 'disconnected' : status;
 }
 
 async function latestMetrics(

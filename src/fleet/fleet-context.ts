@@ -3,15 +3,20 @@ import { TomoError } from '../../protocol/errors.ts';
 import type { AgentHub } from '../agent-hub/agent-hub.ts';
 import type { AgentRow } from '../db/agent-row.ts';
 import type { TomoDatabase } from '../db/database.ts';
+import type { Audit } from './audit.ts';
+import type { OwnerInfo } from './operations.ts';
 
 /** What operations work with, in the process that owns the data directory. */
 export interface FleetContext {
   readonly db: TomoDatabase;
   readonly hub: AgentHub;
+  readonly audit: Audit;
   /** http or https base URL that agents reach this server by. */
   readonly publicUrl: string;
-  /** Where hub and MCP endpoint listen. */
-  readonly url: string;
+  /** Where hub and MCP endpoint listen, and under which rules. */
+  readonly owner: OwnerInfo;
+  /** Lets go of the data directory once the answer is out, for a server that asks for it. */
+  readonly handOver: () => void;
   readonly log: Logger;
 }
 

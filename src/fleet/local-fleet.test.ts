@@ -129,6 +129,7 @@ describe('get_agent_status and list_agents', () => {
     const second = await list({ limit: 3, cursor: first.next_cursor });
     expect(second).toMatchObject({ agents: [{ server_id: 'd' }] });
     expect(second.next_cursor).toBeUndefined();
+    await expect(list({ cursor: 'garbage' })).rejects.toMatchObject({ name: 'INVALID_PARAMS' });
     expect((await list({ labels: { odd: 'true' } })).agents).toHaveLength(2);
     expect((await list({ status: 'connected' })).agents).toHaveLength(0);
   });

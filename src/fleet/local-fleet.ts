@@ -23,7 +23,11 @@ const PERFORM: Operations = {
   revoke_agent: revokeAgent,
   send_agent_command: sendCommand,
   configure_agents: configureAgents,
-  describe_owner: (context) => Promise.resolve({ pid: process.pid, url: context.url }),
+  describe_owner: (context) => Promise.resolve(context.owner),
+  hand_over: (context) => {
+    context.handOver();
+    return Promise.resolve({});
+  },
 };
 
 /** The fleet in the process that owns the data directory. */

@@ -141,10 +141,27 @@ const configureResult = z.object({
   ),
 });
 
+/** The rules under which a data directory is served; whoever takes over keeps them. */
+const servingSchema = z.object({
+  host: z.string(),
+  port: z.number().int(),
+  tlsCert: z.string().optional(),
+  tlsKey: z.string().optional(),
+  publicUrl: z.string().optional(),
+  readOnly: z.boolean(),
+  /** SHA-256 (hex) of the MCP bearer token. */
+  tokenHash: z.string(),
+});
+export type Serving = z.output<typeof servingSchema>;
+
 const ownerResult = z.object({
   pid: z.number().int(),
+  /** Whether it serves on purpose, or only because a client started it over stdio. */
+  kind: z.enum(['server', 'stdio']),
   url: z.string().describe('Where this data directory’s hub and MCP endpoint listen.'),
+  serving: servingSchema,
 });
+export type OwnerInfo = z.output<typeof ownerResult>;
 
 /** `retry`: an operation that changes nothing, and may be asked again of the next owner. */
 export const OPERATIONS = {
@@ -167,6 +184,7 @@ export const OPERATIONS = {
   send_agent_command: { args: commandArgs, result: commandResult, retry: false },
   configure_agents: { args: configureArgs, result: configureResult, retry: false },
   describe_owner: { args: z.strictObject({}), result: ownerResult, retry: true },
+  hand_over: { args: z.strictObject({}), result: z.object({}), retry: false },
 };
 
 export type OperationName = keyof typeof OPERATIONS;

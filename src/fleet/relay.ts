@@ -1,9 +1,11 @@
 import { chmodSync, rmSync } from 'node:fs';
 import { createServer, type Server, type Socket } from 'node:net';
+import { setTimeout as delay } from 'node:timers/promises';
 import type { Logger } from 'pino';
 import {
   type CancellationToken,
   createMessageConnection,
+  type MessageConnection,
   ResponseError,
   SocketMessageReader,
   SocketMessageWriter,
@@ -14,7 +16,13 @@ import { TomoError, toTomoError } from '../../protocol/errors.ts';
 import type { Fleet } from './fleet.ts';
 import { isOperation, parseArgs } from './operations.ts';
 
-/** The one request of the relay: performs an operation of `Fleet` in the owner's process. */
+/** How long closing waits for answers that are still to come. */
+const ANSWERS_MAX_MS = 300;
+/** The owner's last word on a socket. */
+const GOODBYE_METHOD = 'fleet/goodbye';
+/** Asks the owner for a sign of life. */
+export const PING_METHOD = 'fleet/ping';
+/** Performs an operation of `Fleet` in the owner's process. */
 export const PERFORM_METHOD = 'fleet/perform';
 
 const performSchema = z.object({
@@ -33,7 +41,8 @@ interface Served {
 /** Lets other processes of the same user and data directory use this process's fleet. */
 export class Relay implements AsyncDisposable {
   readonly #server: Server;
-  readonly #sockets = new Set<Socket>();
+  readonly #peers = new Map<Socket, MessageConnection>();
+  readonly #performing = new Set<Promise<unknown>>();
   readonly #served: Served;
   readonly #log: Logger;
 
@@ -58,27 +67,36 @@ export class Relay implements AsyncDisposable {
 
   async [Symbol.asyncDispose](): Promise<void> {
     const closed = new Promise<void>((resolve) => this.#server.close(() => resolve()));
-    for (const socket of this.#sockets) socket.destroySoon();
+    // Answers go out before the sockets end: a notification is written after all that came before.
+    const answered = Promise.allSettled(this.#performing);
+    await Promise.race([answered, delay(ANSWERS_MAX_MS, undefined, { ref: false })]);
+    for (const [socket, connection] of this.#peers) {
+      await connection.sendNotification(GOODBYE_METHOD).catch(() => undefined);
+      socket.destroySoon();
+    }
     await closed;
   }
 
   #serve(socket: Socket): void {
-    this.#sockets.add(socket);
     const connection = createMessageConnection(
       new SocketMessageReader(socket),
       new SocketMessageWriter(socket),
     );
+    this.#peers.set(socket, connection);
     const gone = new AbortController();
     socket.on('error', (error) => this.#log.debug({ err: error }, 'relay socket fault'));
     socket.once('close', () => {
-      this.#sockets.delete(socket);
+      this.#peers.delete(socket);
       gone.abort();
       connection.dispose();
     });
     connection.onError(() => socket.destroy());
-    connection.onRequest(PERFORM_METHOD, (params: unknown, token: CancellationToken) =>
-      this.#perform(params, token, gone.signal),
-    );
+    connection.onRequest(PING_METHOD, () => null);
+    connection.onRequest(PERFORM_METHOD, (params: unknown, token: CancellationToken) => {
+      const performing = this.#perform(params, token, gone.signal);
+      this.#performing.add(performing);
+      return performing.finally(() => this.#performing.delete(performing));
+    });
     connection.listen();
   }
 

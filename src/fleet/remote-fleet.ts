@@ -1,4 +1,6 @@
+import { once } from 'node:events';
 import { connect, type Socket } from 'node:net';
+import { setTimeout as delay } from 'node:timers/promises';
 import {
   CancellationTokenSource,
   createMessageConnection,
@@ -11,39 +13,60 @@ import {
 import { z } from 'zod';
 import { errorName, TomoError } from '../../protocol/errors.ts';
 import type { Caller, Fleet } from './fleet.ts';
-import type { ArgsOf, OperationName, OperationResult } from './operations.ts';
-import { PERFORM_METHOD, type PerformParams } from './relay.ts';
+import type { ArgsOf, OperationName, OperationResult, OwnerInfo } from './operations.ts';
+import { PERFORM_METHOD, type PerformParams, PING_METHOD } from './relay.ts';
+
+/** How often the owner is asked for a sign of life, and how long it may take to give it. */
+const PING_EVERY_MS = 2_000;
+const PING_MAX_MS = 8_000;
+/** How long an owner may take to say who it is. */
+const HELLO_MAX_MS = 2_000;
 
 /** The fleet of the process that owns the data directory, reached through its socket there. */
 export class RemoteFleet implements Fleet, Disposable {
-  /** Resolves when the owner has gone. */
+  /** Resolves when the owner has gone, or no longer answers. */
   readonly closed: Promise<void>;
+  readonly owner: OwnerInfo;
   readonly #connection: MessageConnection;
   readonly #socket: Socket;
 
-  /** Rejects with a system error (ENOENT, ECONNREFUSED) if no owner listens there. */
-  static connect(socketPath: string): Promise<RemoteFleet> {
-    return new Promise((resolve, reject) => {
-      const socket = connect(socketPath);
-      socket.once('error', reject);
-      socket.once('connect', () => {
-        socket.off('error', reject);
-        resolve(new RemoteFleet(socket));
-      });
-    });
-  }
-
-  private constructor(socket: Socket) {
-    this.#socket = socket;
-    this.#connection = createMessageConnection(
+  /** Rejects if no owner listens there, or it does not answer. */
+  static async connect(socketPath: string): Promise<RemoteFleet> {
+    const socket = connect(socketPath);
+    await once(socket, 'connect');
+    const connection = createMessageConnection(
       new SocketMessageReader(socket),
       new SocketMessageWriter(socket),
     );
+    connection.onError(() => socket.destroy());
+    connection.listen();
+    try {
+      const params = {
+        name: 'describe_owner',
+        args: {},
+        caller: { actor: 'local', access: 'read' },
+      };
+      const owner = connection.sendRequest<OwnerInfo>(PERFORM_METHOD, params);
+      return new RemoteFleet(socket, connection, await within(owner, HELLO_MAX_MS));
+    } catch (error) {
+      socket.destroy();
+      connection.dispose();
+      throw error;
+    }
+  }
+
+  private constructor(socket: Socket, connection: MessageConnection, owner: OwnerInfo) {
+    this.#socket = socket;
+    this.#connection = connection;
+    this.owner = owner;
     this.closed = new Promise((resolve) => socket.once('close', () => resolve()));
-    // Disposing rejects what still waits for an answer.
-    void this.closed.then(() => this.#connection.dispose());
-    this.#connection.onError(() => socket.destroy());
-    this.#connection.listen();
+    const timer = setInterval(() => void this.#ping(), PING_EVERY_MS);
+    timer.unref();
+    void this.closed.then(() => {
+      clearInterval(timer);
+      // Disposing rejects what still waits for an answer.
+      connection.dispose();
+    });
   }
 
   async perform<N extends OperationName>(
@@ -72,6 +95,29 @@ export class RemoteFleet implements Fleet, Disposable {
 
   [Symbol.dispose](): void {
     this.#socket.destroy();
+  }
+
+  /** A stopped process keeps its sockets open and answers nothing. */
+  async #ping(): Promise<void> {
+    try {
+      await within(this.#connection.sendRequest(PING_METHOD), PING_MAX_MS);
+    } catch {
+      this.#socket.destroy();
+    }
+  }
+}
+
+async function within<T>(work: Promise<T>, ms: number): Promise<T> {
+  const late = new AbortController();
+  const timeout = delay(ms, undefined, { signal: late.signal, ref: false }).then(() => {
+    throw new Error('no answer in time');
+  });
+  try {
+    return await Promise.race([work, timeout]);
+  } finally {
+    late.abort();
+    timeout.catch(() => undefined);
+    work.catch(() => undefined);
   }
 }
 

@@ -22,18 +22,18 @@ export async function sendCommand(
   const id = randomUUID();
   const startedAt = Date.now();
   const started = performance.now();
-  await context.db.commands.begin({
+  await context.audit.begin({
     id,
     serverId: agent.serverId,
     agentId: agent.id,
     actor: caller.actor,
     method: args.method,
-    params: redacted(args.method, args.params),
+    params: auditParams(args.method, args.params),
     startedAt,
   });
   const ended = await outcome(context, agent, id, args, caller);
   const durationMs = performance.now() - started;
-  await context.db.commands.finish(id, {
+  await context.audit.finish(id, {
     status: ended.status,
     ...(ended.error === undefined
       ? {}
@@ -89,10 +89,10 @@ function stoppedItself(result: unknown): boolean {
   );
 }
 
-/** Params for the audit: secrets blanked; of an unknown method, nothing. */
-function redacted(method: string, params: Record<string, unknown>): Record<string, unknown> {
+/** Params for the audit: secrets blanked; nothing of what the method does not take, which may be secret too. */
+function auditParams(method: string, params: Record<string, unknown>): Record<string, unknown> {
   const entry = findCommand(method);
-  if (entry === undefined) return {};
+  if (entry?.params.safeParse(params).success !== true) return {};
   return Object.fromEntries(
     Object.entries(params).map(([name, value]) => [
       name,

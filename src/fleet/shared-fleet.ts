@@ -5,7 +5,14 @@ import { TomoError } from '../../protocol/errors.ts';
 import { acquireOwnerLock, type OwnerLock } from '../db/owner-lock.ts';
 import { databaseErrorsExplained } from './database-errors.ts';
 import type { Caller, Fleet } from './fleet.ts';
-import { type ArgsOf, OPERATIONS, type OperationName, type OperationResult } from './operations.ts';
+import { guestMembership, type Membership, type Owner, ownerMembership } from './membership.ts';
+import {
+  type ArgsOf,
+  OPERATIONS,
+  type OperationName,
+  type OperationResult,
+  type Serving,
+} from './operations.ts';
 import { Relay } from './relay.ts';
 import { relaySocketPath } from './relay-path.ts';
 import { RemoteFleet } from './remote-fleet.ts';
@@ -14,30 +21,24 @@ import { RemoteFleet } from './remote-fleet.ts';
 const JOIN_RETRY_MS = 50;
 /** How long a failed take-over waits before the next. */
 const TAKE_OVER_RETRY_MS = 2_000;
+/** How long who handed over leaves the lock to others. */
+const HAND_OVER_PAUSE_MS = 2_000;
 /** How long a call waits for an owner. */
 const OWNER_WAIT_MS = 5_000;
 /** Attempts of an operation that may be repeated. */
 const ATTEMPTS_COUNT = 3;
 
-/** What the owner of a data directory runs: database, hub, port. */
-export interface Owner {
-  readonly fleet: Fleet;
-  /** The most that other processes may do through this one. */
-  readonly ceiling: Access;
-  /** Sends agents away and ends their calls; answers can still be relayed. */
-  stop(): Promise<void>;
-  /** Closes database and port. */
-  close(): Promise<void>;
-}
-
 export interface SharedFleetOptions {
   readonly dataDir: string;
-  /** Called with the lock held. Rejects if the port or the database cannot be had. */
-  readonly startOwner: () => Promise<Owner>;
+  /** A process that a client started over stdio takes over under the rules of the owner before it. */
+  readonly inheritsRules: boolean;
+  /**
+   * Called with the lock held. `inherited`: the rules of the owner before, if there was one that this
+   * process knew. Rejects if the port or the database cannot be had.
+   */
+  readonly startOwner: (inherited: Serving | undefined, handOver: () => void) => Promise<Owner>;
   readonly log: Logger;
 }
-
-type Role = 'owner' | 'guest';
 
 /**
  * The fleet of a data directory, whoever owns it: this process if it holds the lock, else the process
@@ -50,23 +51,37 @@ export class SharedFleet implements Fleet {
   #joined = Promise.withResolvers<Fleet>();
   #membership: Membership | undefined;
   #running: Promise<void> = Promise.resolve();
+  #inherited: Serving | undefined;
+  #ownsNotBefore = 0;
 
   constructor(options: SharedFleetOptions) {
     this.#options = options;
     this.#socketPath = relaySocketPath(options.dataDir);
   }
 
-  get role(): Role | undefined {
+  get role(): Membership['role'] | undefined {
     return this.#membership?.role;
   }
 
+  /** The most that callers in this process may do. */
+  get ceiling(): Access {
+    return this.#membership?.ceiling ?? 'read';
+  }
+
   /** Joins for the first time; rejects if this process should own the directory and cannot. */
-  async start(): Promise<Role> {
-    const membership = await this.#join(AbortSignal.timeout(2 * OWNER_WAIT_MS));
+  async start(): Promise<Membership['role']> {
+    const timeout = AbortSignal.timeout(2 * OWNER_WAIT_MS);
+    const membership = await this.#join(AbortSignal.any([timeout, this.#stopping.signal]));
     if (membership === undefined) throw unreachable(this.#options.dataDir);
     this.#enter(membership);
     this.#running = this.#follow(membership);
     return membership.role;
+  }
+
+  /** Waits until this process owns the directory; false once `signal` aborts. */
+  async owned(signal: AbortSignal): Promise<boolean> {
+    while (this.role !== 'owner' && !signal.aborted) await delay(JOIN_RETRY_MS);
+    return this.role === 'owner';
   }
 
   async perform<N extends OperationName>(
@@ -128,26 +143,42 @@ export class SharedFleet implements Fleet {
 
   /** Becomes the owner or a guest; undefined once `signal` aborts. */
   async #join(signal: AbortSignal): Promise<Membership | undefined> {
-    while (!signal.aborted && !this.#stopping.signal.aborted) {
-      const lock = await databaseErrorsExplained(() => acquireOwnerLock(this.#options.dataDir));
+    while (!signal.aborted) {
+      const lock = await this.#tryLock();
       if (lock !== undefined) return this.#own(lock);
       const remote = await RemoteFleet.connect(this.#socketPath).catch(() => undefined);
-      if (remote !== undefined) return guestMembership(remote);
+      if (remote !== undefined) {
+        if (this.#options.inheritsRules) this.#inherited = remote.owner.serving;
+        return guestMembership(remote);
+      }
       await delay(JOIN_RETRY_MS);
     }
     return undefined;
   }
 
+  async #tryLock(): Promise<OwnerLock | undefined> {
+    if (performance.now() < this.#ownsNotBefore) return undefined;
+    return databaseErrorsExplained(() => acquireOwnerLock(this.#options.dataDir));
+  }
+
   async #own(lock: OwnerLock): Promise<Membership> {
     const { startOwner, log } = this.#options;
+    let owner: Owner | undefined;
     try {
-      const owner = await startOwner();
-      const relay = await Relay.listen(owner, this.#socketPath, log);
-      return ownerMembership(owner, relay, lock);
+      owner = await startOwner(this.#inherited, () => this.#handOver());
+      return ownerMembership(owner, await Relay.listen(owner, this.#socketPath, log), lock);
     } catch (error) {
+      await owner?.stop();
+      await owner?.close();
       lock.release();
       throw error;
     }
+  }
+
+  /** Lets the directory go to whoever asked, once the answer to the request is out. */
+  #handOver(): void {
+    this.#ownsNotBefore = performance.now() + HAND_OVER_PAUSE_MS;
+    setImmediate(() => void this.#membership?.leave());
   }
 
   async #current(signal: AbortSignal | undefined): Promise<Fleet> {
@@ -155,45 +186,11 @@ export class SharedFleet implements Fleet {
     const waits = [AbortSignal.timeout(OWNER_WAIT_MS), ...(signal === undefined ? [] : [signal])];
     const fleet = await Promise.race([this.#joined.promise, aborted(AbortSignal.any(waits))]);
     if (fleet !== undefined) return fleet;
+    if (signal?.aborted === true) {
+      throw new TomoError('COMMAND_CANCELLED', 'The call was cancelled before it was sent.');
+    }
     throw unreachable(this.#options.dataDir);
   }
-}
-
-interface Membership {
-  readonly role: Role;
-  readonly fleet: Fleet;
-  /** Resolves when this owner is gone. */
-  readonly ended: Promise<void>;
-  leave(): Promise<void>;
-}
-
-function guestMembership(remote: RemoteFleet): Membership {
-  return {
-    role: 'guest',
-    fleet: remote,
-    ended: remote.closed,
-    leave: async () => {
-      remote[Symbol.dispose]();
-      await remote.closed;
-    },
-  };
-}
-
-function ownerMembership(owner: Owner, relay: Relay, lock: OwnerLock): Membership {
-  const { promise: ended, resolve } = Promise.withResolvers<void>();
-  return {
-    role: 'owner',
-    fleet: owner.fleet,
-    ended,
-    leave: async () => {
-      await owner.stop();
-      await relay[Symbol.asyncDispose]();
-      await owner.close();
-      // Last, so that the next owner finds database and port free.
-      lock.release();
-      resolve();
-    },
-  };
 }
 
 function aborted(signal: AbortSignal): Promise<undefined> {

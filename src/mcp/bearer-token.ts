@@ -20,10 +20,15 @@ export async function bearerToken(dataDir: string): Promise<string> {
   return token;
 }
 
-/** Whether an Authorization header holds the token; takes the same time wherever they differ. */
-export function bearerMatches(header: string | undefined, token: string): boolean {
+/** What is kept of a token to compare with. */
+export function tokenHash(token: string): string {
+  return createHash('sha256').update(token).digest('hex');
+}
+
+/** Whether an Authorization header holds the token of that hash; as fast wherever they differ. */
+export function bearerMatches(header: string | undefined, hash: string): boolean {
   const given = /^Bearer +(\S+) *$/i.exec(header ?? '')?.[1];
-  return given !== undefined && timingSafeEqual(digest(given), digest(token));
+  return given !== undefined && timingSafeEqual(Buffer.from(tokenHash(given)), Buffer.from(hash));
 }
 
 async function readToken(file: string): Promise<string | undefined> {
@@ -41,8 +46,4 @@ function ignoreExisting(error: unknown): void {
 
 function hasCode(error: unknown, code: string): boolean {
   return error instanceof Error && 'code' in error && error.code === code;
-}
-
-function digest(text: string): Buffer {
-  return createHash('sha256').update(text).digest();
 }

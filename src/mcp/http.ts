@@ -20,7 +20,8 @@ import { createMcpServer } from './server-factory.ts';
 const BODY_MAX_BYTES = 4 * 1024 * 1024;
 
 export interface McpHttpOptions extends ToolDeps {
-  readonly token: string;
+  /** SHA-256 (hex) of the bearer token. */
+  readonly tokenHash: string;
   /** Host names (without port) under which clients may reach this server; against DNS rebinding. */
   readonly hostNames: readonly string[];
 }
@@ -49,7 +50,7 @@ export class McpHttp implements AsyncDisposable {
   /** Answers one request for `/mcp`. */
   async handle(request: IncomingMessage, response: ServerResponse): Promise<void> {
     if (!this.#hostAllowed(request, response) || !this.#originAllowed(request, response)) return;
-    if (!bearerMatches(request.headers.authorization, this.#options.token)) {
+    if (!bearerMatches(request.headers.authorization, this.#options.tokenHash)) {
       unauthorized(response);
       return;
     }

@@ -1,4 +1,5 @@
 import { pino } from 'pino';
+import { Audit } from '../../src/fleet/audit.ts';
 import type { Caller } from '../../src/fleet/fleet.ts';
 import { LocalFleet } from '../../src/fleet/local-fleet.ts';
 import {
@@ -28,7 +29,19 @@ export async function startFleet(): Promise<TestFleet> {
   const url = 'http://127.0.0.1:8000';
   const log = pino({ level: 'silent' });
   const { db } = test.database;
-  const fleet = new LocalFleet({ db, hub: test.hub, publicUrl: url, url, log });
+  const serving = { host: '127.0.0.1', port: 8000, readOnly: false, tokenHash: '' };
+  const owner = { pid: process.pid, kind: 'server', url, serving } as const;
+  const audit = new Audit(db.commands, log);
+  const handOver = () => undefined;
+  const fleet = new LocalFleet({
+    db,
+    hub: test.hub,
+    audit,
+    publicUrl: url,
+    owner,
+    handOver,
+    log,
+  });
   return {
     test,
     perform: (name, args, caller = ADMIN) => {

@@ -50,8 +50,8 @@ export class Started implements AsyncDisposable {
     return this.#start([TOMO, ...args], env);
   }
 
-  agent(env: Record<string, string>): Program {
-    return this.#start([AGENT], env);
+  agent(env: Record<string, string>, user: { uid?: number } = {}): Program {
+    return this.#start([AGENT], env, user);
   }
 
   script(file: string, args: string[], env: Record<string, string> = {}): Program {
@@ -62,18 +62,19 @@ export class Started implements AsyncDisposable {
     while (this.#stops.length > 0) await this.#stops.pop()?.();
   }
 
-  #start(args: string[], env: Record<string, string>): Program {
-    const program = start(args, env);
+  #start(args: string[], env: Record<string, string>, user: { uid?: number } = {}): Program {
+    const program = start(args, env, user);
     this.#stops.push(() => program.stop('SIGKILL'));
     return program;
   }
 }
 
-function start(args: string[], env: Record<string, string>): Program {
+function start(args: string[], env: Record<string, string>, user: { uid?: number }): Program {
   const child = spawn(process.execPath, args, {
     cwd: tmpdir(),
     env: { PATH: process.env['PATH'], HOME: process.env['HOME'], ...env },
     stdio: ['pipe', 'pipe', 'pipe'],
+    ...user,
   });
   const lines: string[] = [];
   const waiting = new Set<() => void>();

@@ -1,3 +1,4 @@
+import { chownSync } from 'node:fs';
 import { join } from 'node:path';
 import { z } from 'zod';
 import { type ClientKind, connectClient, type Target, type TestClient } from './mcp-client.ts';
@@ -49,6 +50,11 @@ export async function startServer(
   };
 }
 
+/** Another user to run an agent as. */
+export interface AgentUser {
+  readonly uid?: number;
+}
+
 /** Installs an agent through a client and starts it as a plain process; resolves when it is connected. */
 export async function startAgent(
   started: Started,
@@ -56,15 +62,19 @@ export async function startAgent(
   client: TestClient,
   serverId: string,
   env: Record<string, string> = {},
+  user: AgentUser = {},
 ): Promise<Program> {
   const { structuredContent } = await client.callTool('install_agent', { server_id: serverId });
   const { registration_code } = installSchema.parse(structuredContent);
-  const agent = started.agent({
+  const directory = started.directory();
+  if (user.uid !== undefined) chownSync(directory, user.uid, user.uid);
+  const variables = {
     SERVER_URL: `${server.url.replace('http', 'ws')}/ws/agent`,
     REGISTER_CODE: registration_code,
-    DATA_DIR: join(started.directory(), 'agent'),
+    DATA_DIR: join(directory, 'agent'),
     ...env,
-  });
+  };
+  const agent = started.agent(variables, user);
   await agent.line('"connected"');
   return agent;
 }

@@ -3,7 +3,7 @@ import { findCommand } from '../../protocol/commands/catalogue.ts';
 import type { Call } from './direct-call.ts';
 import type { TestClient } from './mcp-client.ts';
 import { Started } from './processes.ts';
-import { connect, startAgent, startServer } from './tomo.ts';
+import { type AgentUser, connect, startAgent, startServer } from './tomo.ts';
 
 const commandSchema = z.looseObject({
   status: z.string().optional(),
@@ -18,13 +18,13 @@ const commandSchema = z.looseObject({
  */
 export class WholePath implements AsyncDisposable {
   readonly #dockerHost: string;
-  readonly #env: Record<string, string>;
+  readonly #user: AgentUser;
   readonly #started = new Started();
   #client: Promise<TestClient> | undefined;
 
-  constructor(dockerHost: string, env: Record<string, string> = {}) {
+  constructor(dockerHost: string, user: AgentUser = {}) {
     this.#dockerHost = dockerHost;
-    this.#env = env;
+    this.#user = user;
   }
 
   readonly call: Call = (async (method: string, params: object, signal?: AbortSignal) => {
@@ -45,10 +45,8 @@ export class WholePath implements AsyncDisposable {
   async #start(): Promise<TestClient> {
     const server = await startServer(this.#started);
     const client = await connect(this.#started, 'v2-auto', server.http);
-    await startAgent(this.#started, server, client, 'web-1', {
-      DOCKER_HOST: this.#dockerHost,
-      ...this.#env,
-    });
+    const env = { DOCKER_HOST: this.#dockerHost };
+    await startAgent(this.#started, server, client, 'web-1', env, this.#user);
     return client;
   }
 }

@@ -4,7 +4,7 @@ const { CI, TOMO_TEST_REPORT } = process.env;
 
 export default defineConfig({
   test: {
-    include: ['{protocol,src,agent,test}/**/*.test.ts'],
+    include: ['{protocol,docker-engine,src,agent,test}/**/*.test.ts'],
     globalSetup: ['test/support/global-setup.ts'],
     testTimeout: 60_000,
     hookTimeout: 120_000,
@@ -15,7 +15,7 @@ export default defineConfig({
       : ['default'],
     coverage: {
       enabled: CI === 'true',
-      include: ['protocol/**', 'src/**', 'agent/**'],
+      include: ['protocol/**', 'docker-engine/**', 'src/**', 'agent/**'],
       reporter: ['text', 'text-summary'],
     },
   },

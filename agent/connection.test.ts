@@ -120,7 +120,7 @@ describe('Connection', () => {
       return { delayMs: 600_000, failedDials: 0 };
     };
     const waiting = await agent.start({ registerCode: CODE, redial });
-    await agent.refuse('CODE_USED', 4001);
+    await agent.refuse(undefined, 4001);
     await planned.promise;
     agent.ending.abort();
     expect(await waiting.run).toBe('stopped');

@@ -5,6 +5,8 @@ import type { WebSocket } from 'ws';
 import type { Access } from '../protocol/access.ts';
 import { methodNames } from '../protocol/commands/catalogue.ts';
 import { CLOSE_CODES, type Hello, type Welcome } from '../protocol/handshake.ts';
+import { PROMOTED_METHOD, RETIRE_METHOD } from '../protocol/json-rpc.ts';
+import { RETIRE_MAX_MS } from '../protocol/limits.ts';
 import { PROTOCOL_REVISION, VERSION } from '../protocol/version.ts';
 import type { MetricsSampler } from './collectors/metrics.ts';
 import type { Credential, Credentials } from './credentials.ts';
@@ -30,11 +32,18 @@ export interface ConnectionOptions {
   readonly dialTimeouts?: Pick<DialOptions, 'welcomeTimeoutMs' | 'refusedCloseMs'>;
   /** From the welcome to the first metrics and health. */
   readonly firstPushMs?: number;
+  /** Told at every change of whether the agent is authenticated. */
+  readonly onPresence?: (isConnected: boolean) => void;
+  /** What a retired agent may take to finish its commands. */
+  readonly retireMaxMs?: number;
   readonly redial?: (failedDials: number, ending: Ending) => Redial;
 }
 
-/** Why an agent no longer dials: it was told to end, or the hub revoked it. */
-export type ConnectionEnd = 'stopped' | 'revoked';
+/**
+ * Why an agent no longer dials: it was told to end, the hub revoked it, a candidate took its place,
+ * or it has neither a token nor a code that could still be good.
+ */
+export type ConnectionEnd = 'stopped' | 'revoked' | 'retired' | 'spent';
 
 const FIRST_PUSH_MS = 500;
 
@@ -43,28 +52,43 @@ export class Connection {
   readonly #options: ConnectionOptions;
   readonly #instanceId = randomUUID();
   #hasAdvised = false;
+  #isRetired = false;
 
   constructor(options: ConnectionOptions) {
     this.#options = options;
   }
 
-  /** Until the signal aborts or the agent is revoked. Throws as Credentials.next does. */
+  /** Until the signal aborts or the hub has no more use for the agent. Throws as Credentials.next does. */
   async run(signal: AbortSignal): Promise<ConnectionEnd> {
-    const { credentials, log, redial = planWithJitter } = this.#options;
+    const { log, redial = planWithJitter } = this.#options;
     let failedDials = 0;
     while (!signal.aborted) {
       const ending = await this.#attempt(signal);
       if (signal.aborted) break;
-      if (ending.closeCode === CLOSE_CODES.REVOKED && !(await credentials.forget())) {
-        log.warn('this agent was revoked: its token is forgotten and it will not dial again');
-        return 'revoked';
-      }
+      const end = await this.#endOf(ending);
+      if (end !== undefined) return end;
       const plan = redial(failedDials, ending);
       failedDials = plan.failedDials;
       log.info({ delay_ms: Math.round(plan.delayMs) }, 'dialling again');
       await delay(plan.delayMs, undefined, { signal }).catch(() => undefined);
     }
     return 'stopped';
+  }
+
+  /** Why not to dial again, if so. */
+  async #endOf({ closeCode }: Ending): Promise<ConnectionEnd | undefined> {
+    const { credentials, log } = this.#options;
+    if (this.#isRetired) {
+      await credentials.forget();
+      log.info('this agent was replaced: its token is forgotten and it will not dial again');
+      return 'retired';
+    }
+    const isRevoked = closeCode === CLOSE_CODES.REVOKED;
+    if (isRevoked) await credentials.forget();
+    if (!credentials.isSpent) return undefined;
+    if (!isRevoked) return 'spent';
+    log.warn('this agent was revoked: its token is forgotten and it will not dial again');
+    return 'revoked';
   }
 
   /** One dial and the session it leads to. */
@@ -104,15 +128,38 @@ export class Connection {
     const { url, credentials, settings, dispatch, log, limits, dialTimeouts } = this.#options;
     const attach = (socket: WebSocket, welcome: Welcome) => {
       settings.welcome(welcome.agent_id, welcome.config);
-      const session = new Session(socket, { dispatch, log, ...(limits && { limits }) });
+      const onNotification = (method: string): void => {
+        void this.#notified(method, session);
+      };
+      const session = new Session(socket, {
+        dispatch,
+        log,
+        ...(limits && { limits }),
+        onNotification,
+      });
       return { session, welcome };
     };
     const hello = async (): Promise<Hello> => await this.#hello(credential, signal);
     const { session, welcome } = await dial({ url, hello, signal, ...dialTimeouts }, attach);
     await credentials.keep(credential, welcome);
     this.#hasAdvised = false;
-    log.info({ agent_id: welcome.agent_id, how: welcome.type }, 'connected');
+    const { agent_id, type: how, candidate = false } = welcome;
+    log.info({ agent_id, how, candidate }, 'connected');
     return session;
+  }
+
+  async #notified(method: string, session: Session): Promise<void> {
+    const { credentials, log, retireMaxMs = RETIRE_MAX_MS } = this.#options;
+    if (method === PROMOTED_METHOD) {
+      log.info('promoted: this process is the agent from now on');
+      await credentials.promoted();
+    } else if (method === RETIRE_METHOD) {
+      // Remembered first: the hub may close the socket before this side does.
+      this.#isRetired = true;
+      await session.retire(retireMaxMs);
+    } else {
+      log.debug({ method }, 'notification ignored');
+    }
   }
 
   async #hello(credential: Credential, signal: AbortSignal): Promise<Hello> {
@@ -129,7 +176,8 @@ export class Connection {
   }
 
   async #serve(session: Session, signal: AbortSignal): Promise<Ending> {
-    const { settings, sampler, log, firstPushMs = FIRST_PUSH_MS } = this.#options;
+    const { settings, sampler, log, firstPushMs = FIRST_PUSH_MS, onPresence } = this.#options;
+    onPresence?.(true);
     let disposed: Promise<void> | undefined;
     const onAbort = (): void => {
       disposed = session[Symbol.asyncDispose]();
@@ -146,6 +194,7 @@ export class Connection {
       log,
     });
     const end = await session.closed;
+    onPresence?.(false);
     telemetry[Symbol.dispose]();
     await disposed;
     signal.removeEventListener('abort', onAbort);

@@ -99,11 +99,34 @@ describe('Credentials, over a connection', () => {
 
   it('says once what to do when it is not known, and dials on', async () => {
     await agent.start({ registerCode: CODE });
-    for (let dial = 0; dial < 3; dial += 1) await agent.refuse('CODE_USED', 4001);
+    for (let dial = 0; dial < 3; dial += 1) await agent.refuse(undefined, 4001);
     await agent.hubs.accept();
     expect(agent.endings).toHaveLength(3);
     expect(agent.endings[0]).toEqual({ closeCode: 4001, authenticatedMs: 0 });
     expect(agent.logged.match(/install_agent/g)).toHaveLength(1);
+  });
+
+  it.each(['CODE_USED', 'CODE_EXPIRED', 'CODE_UNKNOWN'])(
+    'ends for good when its only code is refused as %s',
+    async (reason) => {
+      const { run } = await agent.start({ registerCode: CODE });
+      await agent.refuse(reason, 4001);
+      expect(await run).toBe('spent');
+      expect(agent.endings).toEqual([]);
+      expect(agent.logged.match(/install_agent/g)).toHaveLength(1);
+    },
+  );
+
+  it('ends for good when its only code is that of a revoked agent', async () => {
+    const { run } = await agent.start({ registerCode: CODE });
+    await agent.refuse('AGENT_REVOKED', 4002);
+    expect(await run).toBe('revoked');
+  });
+
+  it('tries its only code again after a refusal that was no verdict on it', async () => {
+    await agent.start({ registerCode: CODE });
+    await agent.refuse('TOO_MANY_ATTEMPTS', 4013);
+    expect((await agent.hubs.welcome()).hello).toHaveProperty('code', CODE);
   });
 
   it('forgets its token and ends for good when it is revoked', async () => {

@@ -1,9 +1,8 @@
-import { createHash } from 'node:crypto';
 import type { Logger } from 'pino';
 import { CLOSE_CODES, type Welcome } from '../protocol/handshake.ts';
 import { ConfigurationError } from './config.ts';
 import type { DialError } from './dial.ts';
-import type { AgentState, StateFile } from './state.ts';
+import { type AgentState, hashCode, type StateFile } from './state.ts';
 
 /** What an agent introduces itself with. */
 export type Credential =
@@ -25,6 +24,8 @@ export class Credentials {
   /** A code that may still be good. */
   #code: string | undefined;
   #token: string | undefined;
+  /** The registration under way to the disk, which a promotion may overtake. */
+  #kept: Promise<void> = Promise.resolve();
 
   constructor(options: CredentialsOptions) {
     const { stored, registerCode } = options;
@@ -57,39 +58,72 @@ export class Credentials {
   /** What to try at once after a refusal. */
   fallback(refused: Credential, { closeCode, refusal }: DialError): Credential | undefined {
     const isRefused = refusal !== undefined || closeCode === CLOSE_CODES.NOT_AUTHENTICATED;
-    if (refused.type !== 'register' || !isRefused || this.#token === undefined) return undefined;
-    if (isVerdict(refusal?.code)) this.#code = undefined;
+    if (refused.type !== 'register' || !isRefused) return undefined;
+    // The first deployment's hub names no reason: with nothing else to try, its code is kept.
+    const isLast = this.#token === undefined;
+    if (isVerdict(refusal?.code) && !(isLast && refusal?.code === undefined)) {
+      this.#code = undefined;
+    }
+    if (isLast) return undefined;
     this.#options.log.warn({ reason: refusal?.code }, 'registration code refused: using the token');
     return this.#tokenCredential();
   }
 
-  /** Keeps the token of a welcome to a code. */
+  /** Whether there is nothing left to try: the code was refused for good, and there is no token. */
+  get isSpent(): boolean {
+    return this.#code === undefined && this.#token === undefined;
+  }
+
+  /** Keeps the token of a welcome to a code: a candidate's apart. */
   async keep(credential: Credential, welcome: Welcome): Promise<void> {
-    if (credential.type !== 'register' || welcome.type !== 'registered') return;
-    const { file, serverUrl, log } = this.#options;
-    this.#token = welcome.token;
+    const isCandidate = welcome.candidate === true;
+    if (credential.type !== 'register' || welcome.type !== 'registered') {
+      // Promoted while this agent could not be told.
+      if (!isCandidate) await this.promoted();
+      return;
+    }
+    const { token } = welcome;
+    this.#token = token;
     this.#code = undefined;
+    this.#kept = this.#save(welcome.agent_id, token, credential.code, isCandidate);
+    await this.#kept;
+  }
+
+  /** A candidate is the agent from now on. */
+  async promoted(): Promise<void> {
+    const { file, log } = this.#options;
+    await this.#kept;
+    if (!file.isCandidate) return;
+    await file.promote().catch((error: unknown) => {
+      log.error({ err: error }, 'promoted, but the registration stays in the candidate’s file');
+    });
+  }
+
+  /** Drops the token, which the hub no longer takes; a code that may be good is kept. */
+  async forget(): Promise<void> {
+    const token = this.#token;
+    this.#token = undefined;
+    if (token === undefined) return;
+    await this.#options.file.forget(token).catch((error: unknown) => {
+      this.#options.log.error({ err: error }, 'the old token could not be removed');
+    });
+  }
+
+  async #save(id: string, token: string, code: string, isCandidate: boolean): Promise<void> {
+    const { file, serverUrl, log } = this.#options;
     try {
-      await file.save({
-        agent_id: welcome.agent_id,
-        token: welcome.token,
+      const state = {
+        agent_id: id,
+        token,
         server_url: serverUrl,
         registered_at: new Date().toISOString(),
-        code_sha256: hashCode(credential.code),
-      });
+        code_sha256: hashCode(code),
+      };
+      await file.save(state, { isCandidate });
     } catch (error) {
       // The code is spent: as long as this process lives, the token in memory still serves.
       log.error({ err: error }, 'token not kept: the agent must be registered anew after its end');
     }
-  }
-
-  /** Drops the token after a revocation; true if a code is left to try. */
-  async forget(): Promise<boolean> {
-    this.#token = undefined;
-    await this.#options.file.forget().catch((error: unknown) => {
-      this.#options.log.error({ err: error }, 'the revoked token could not be removed');
-    });
-    return this.#code !== undefined;
   }
 
   #tokenCredential(): Credential | undefined {
@@ -99,11 +133,5 @@ export class Credentials {
 
 /** A hub that is busy or in trouble says nothing of the code; the first deployment's names no reason. */
 function isVerdict(reason: string | undefined): boolean {
-  return reason === undefined || reason.startsWith('CODE_');
-}
-
-/** The same for every spelling of a code. */
-function hashCode(code: string): string {
-  const plain = code.replaceAll(/[\s-]/g, '').toUpperCase();
-  return createHash('sha256').update(plain).digest('hex');
+  return reason === undefined || reason.startsWith('CODE_') || reason === 'AGENT_REVOKED';
 }

@@ -1,5 +1,6 @@
 import { pino } from 'pino';
 import { describe, expect, it } from 'vitest';
+import { DockerEngine } from '../docker-engine/docker-engine.ts';
 import type { Access } from '../protocol/access.ts';
 import { methodNames } from '../protocol/commands/catalogue.ts';
 import { TomoError } from '../protocol/errors.ts';
@@ -7,8 +8,9 @@ import { MetricsSampler } from './collectors/metrics.ts';
 import { allHandlers } from './commands/all-handlers.ts';
 import type { Handlers } from './commands/handler.ts';
 import { createDispatcher, type Dispatch } from './dispatcher.ts';
-import { DockerEngine } from './docker/docker-engine.ts';
 import { LiveSettings } from './live-settings.ts';
+import { OwnContainer } from './own-container.ts';
+import type { Guard } from './self-protection.ts';
 
 const engine = new DockerEngine('unix:///no/such/socket');
 const handlers = allHandlers({
@@ -16,24 +18,35 @@ const handlers = allHandlers({
   sampler: new MetricsSampler(engine),
   settings: new LiveSettings(),
   access: 'admin',
-  execScope: 'host',
-  environment: {},
+  shell: async () => ({ scope: 'host', entrance: [], environment: {} }),
+  own: new OwnContainer({ engine, dataDir: '/data', isContained: false }),
+  serverUrl: 'ws://127.0.0.1:1/ws/agent',
+  dataDir: '/data',
+  dockerHost: undefined,
+  hasParent: false,
+  stop: () => undefined,
+  onRestartFailure: () => undefined,
 });
-const context = { signal: new AbortController().signal };
+const open: Guard = async () => undefined;
+const context = { signal: new AbortController().signal, afterAnswer: () => undefined };
 
 interface Started {
   readonly dispatch: Dispatch;
   readonly lines: Record<string, unknown>[];
 }
 
-function start(access: Access = 'admin', replaced: Partial<Handlers> = {}): Started {
+function start(
+  access: Access = 'admin',
+  replaced: Partial<Handlers> = {},
+  guard: Guard = open,
+): Started {
   const lines: Record<string, unknown>[] = [];
   const write = (line: string) => {
     lines.push(JSON.parse(line) as Record<string, unknown>);
   };
   const log = pino({ level: 'trace' }, { write });
   return {
-    dispatch: createDispatcher({ handlers: { ...handlers, ...replaced }, access, log }),
+    dispatch: createDispatcher({ handlers: { ...handlers, ...replaced }, access, guard, log }),
     lines,
   };
 }
@@ -105,6 +118,21 @@ describe('createDispatcher', () => {
   it('grants what is within its access', async () => {
     const { dispatch } = start('read');
     expect(await dispatch('agent.ping', {}, context)).toHaveProperty('status', 'ok');
+  });
+
+  it('asks its guard with the parsed params, and carries nothing out that it refuses', async () => {
+    const asked: unknown[] = [];
+    const guard: Guard = async (method, params) => {
+      asked.push(method, params);
+      throw new TomoError('SELF_PROTECTED', 'mine');
+    };
+    const stop = async () => {
+      throw new Error('carried out');
+    };
+    const { dispatch } = start('admin', { 'docker.containers.stop': stop }, guard);
+    const error = await refusal(dispatch('docker.containers.stop', { container: 'a' }, context));
+    expect(error.name).toBe('SELF_PROTECTED');
+    expect(asked).toEqual(['docker.containers.stop', { container: 'a', timeout: 10 }]);
   });
 
   it('passes an error of a handler on that is meant for the caller', async () => {

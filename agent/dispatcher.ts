@@ -10,6 +10,7 @@ import {
 } from '../protocol/commands/catalogue.ts';
 import { TomoError, toTomoError } from '../protocol/errors.ts';
 import type { CommandContext, Handler, Handlers } from './commands/handler.ts';
+import type { Guard } from './self-protection.ts';
 
 /** Carries out a call that came from the hub. Throws nothing but TomoErrors. */
 export type Dispatch = (
@@ -22,6 +23,7 @@ export interface DispatcherOptions {
   readonly handlers: Handlers;
   /** The highest access this agent grants, whatever the hub thinks. */
   readonly access: Access;
+  readonly guard: Guard;
   readonly log: Logger;
 }
 
@@ -30,9 +32,10 @@ const SCHEMAS: { readonly [M in Method]: { readonly params: z.ZodType<ParamsOf<M
 
 type Bound = (params: unknown, context: CommandContext) => Promise<unknown>;
 
-export function createDispatcher({ handlers, access, log }: DispatcherOptions): Dispatch {
+export function createDispatcher(options: DispatcherOptions): Dispatch {
+  const { log } = options;
   const bound = new Map<string, Bound>();
-  for (const method of methodNames()) bound.set(method, bind(handlers, method, access));
+  for (const method of methodNames()) bound.set(method, bind(method, options));
 
   return async (method, params, context) => {
     try {
@@ -48,12 +51,13 @@ export function createDispatcher({ handlers, access, log }: DispatcherOptions): 
   };
 }
 
-function bind<M extends Method>(handlers: Handlers, method: M, access: Access): Bound {
+function bind<M extends Method>(method: M, { handlers, access, guard }: DispatcherOptions): Bound {
   const handler: Handler<M> = handlers[method];
   return async (raw, context) => {
     requireAccess(method, access);
     const parsed = SCHEMAS[method].params.safeParse(raw);
     if (!parsed.success) throw invalidParams(method, parsed.error);
+    await guard(method, parsed.data, context.signal);
     return await handler(parsed.data, context);
   };
 }

@@ -61,19 +61,28 @@ describe('runShell', () => {
     expect(result).toMatchObject({ exit_code: 143, signal: 'SIGTERM', timed_out: false });
   });
 
-  it('refuses a working directory that does not exist', async () => {
-    const running = run('true', { cwd: '/no/such/directory' });
-    await expect(running).rejects.toMatchObject({
-      name: 'EXEC_FAILED',
-      facts: { cwd: '/no/such/directory' },
-    });
-    await expect(run('true', { cwd: '/no/such' })).rejects.toThrow('does not exist');
+  it.each(['/no/such/directory', '/etc/passwd'])(
+    'refuses the working directory %s, and runs nothing elsewhere instead',
+    async (cwd) => {
+      const file = path.join(directory, 'elsewhere');
+      const running = run(`touch ${file}`, { cwd });
+      await expect(running).rejects.toMatchObject({ name: 'EXEC_FAILED', facts: { cwd } });
+      expect(existsSync(file)).toBe(false);
+    },
+  );
+
+  it('takes a relative working directory from the root, whatever cd makes of it', async () => {
+    const environment = { PATH: process.env['PATH'] ?? '', CDPATH: '/usr', OLDPWD: '/usr' };
+    expect(await run('pwd', { cwd: 'tmp', environment })).toHaveProperty('stdout', '/tmp\n');
+    await expect(run('pwd', { cwd: '-', environment })).rejects.toHaveProperty(
+      'name',
+      'EXEC_FAILED',
+    );
   });
 
-  it('refuses a working directory that is a file', async () => {
-    const running = run('true', { cwd: '/etc/passwd' });
-    await expect(running).rejects.toThrow(/\/etc\/passwd is not a directory/);
-    await expect(run('true', { cwd: '/etc/passwd' })).rejects.toHaveProperty('name', 'EXEC_FAILED');
+  it('does not let a command speak for its start', async () => {
+    const result = await run('echo no >&3; echo on', {});
+    expect(result).toMatchObject({ stdout: 'on\n', exit_code: 0 });
   });
 
   it.each([
@@ -83,9 +92,18 @@ describe('runShell', () => {
     await expect(run(command)).rejects.toHaveProperty('name', 'EXEC_FAILED');
   });
 
-  it('refuses to run when the environment has no way to find sh', async () => {
-    const running = run('true', { environment: { PATH: '/nowhere' } });
-    await expect(running).rejects.toThrow(/^sh could not be started/);
+  it('runs with an environment in which no program is found', async () => {
+    const result = await run('echo on; ls', { environment: { PATH: '/nowhere' } });
+    expect(result).toMatchObject({ stdout: 'on\n', exit_code: 127 });
+  });
+
+  it.each([
+    ['is not there', ['/no/such/program']],
+    ['refuses', ['/bin/false']],
+    ['dies on the way', ['/bin/sh', '-c', 'kill -9 $$']],
+    ['leads to where there is no shell', ['/usr/sbin/chroot', '/proc/self/fd']],
+  ])('refuses to run where the way in %s', async (_, entrance) => {
+    await expect(run('true', { entrance })).rejects.toHaveProperty('name', 'EXEC_FAILED');
   });
 
   it('keeps the newest output past its limit, at a whole character', async () => {

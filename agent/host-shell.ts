@@ -1,9 +1,9 @@
-import { type ChildProcessByStdio, spawn } from 'node:child_process';
+import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { stat } from 'node:fs/promises';
 import { Socket } from 'node:net';
 import { constants } from 'node:os';
-import type { Readable } from 'node:stream';
+import path from 'node:path';
+import { Readable } from 'node:stream';
 import { setTimeout as delay, setImmediate as turn } from 'node:timers/promises';
 import { TomoError } from '../protocol/errors.ts';
 import { EXEC_OUTPUT_MAX_BYTES } from '../protocol/limits.ts';
@@ -13,7 +13,10 @@ import { NewestOutput } from './newest-output.ts';
 export interface ShellCommand {
   /** For `sh -c`. */
   readonly command: string;
+  /** A directory of the place where the command runs. */
   readonly cwd: string;
+  /** Program and arguments that lead to that place, and run what follows them there. */
+  readonly entrance?: readonly string[];
   readonly environment: Readonly<Record<string, string>>;
   /** After it the whole process tree is killed. */
   readonly timeoutMs: number;
@@ -34,7 +37,14 @@ export interface ShellResult {
   readonly truncated: boolean;
 }
 
-type Child = ChildProcessByStdio<null, Readable, Readable>;
+// Enters the directory, says so on descriptor 3, and becomes the command's shell: what came before
+// that word is no output of the command but why it never began.
+const ENTER = 'cd "$1" 2>&3 && echo >&3 && exec 3>&- /bin/sh -c "$2"';
+const ENTERED = '\n';
+const REPORT_MAX_BYTES = 4_096;
+const STDOUT = 1;
+const STDERR = 2;
+const REPORT = 3;
 
 // What the shell wrote is in the pipe when it ends; only a background process holds it open longer.
 const DRAIN_MS = 100;
@@ -47,11 +57,16 @@ export async function runShell(command: ShellCommand): Promise<ShellResult> {
   if (command.signal.aborted) throw cancelled();
   const child = await start(command);
   const maxBytes = command.outputMaxBytes ?? EXEC_OUTPUT_MAX_BYTES;
-  const stdout = collect(child.stdout, maxBytes);
-  const stderr = collect(child.stderr, maxBytes);
+  const stdout = collect(child, STDOUT, maxBytes);
+  const stderr = collect(child, STDERR, maxBytes);
+  const report = collect(child, REPORT, REPORT_MAX_BYTES);
   const timedOut = await exit(child, command);
   await drain(child);
   if (command.signal.aborted && child.signalCode === 'SIGKILL') throw cancelled();
+  const entered = report.text({ cutAtEnd: false });
+  if (entered !== ENTERED && !timedOut) {
+    throw notStarted(command.cwd, entered || stderr.text({ cutAtEnd: true }));
+  }
 
   const cutAtEnd = child.signalCode !== null;
   return {
@@ -64,37 +79,40 @@ export async function runShell(command: ShellCommand): Promise<ShellResult> {
   };
 }
 
-async function start({ command, cwd, environment }: ShellCommand): Promise<Child> {
+async function start({
+  command,
+  cwd,
+  entrance = [],
+  environment,
+}: ShellCommand): Promise<ChildProcess> {
+  // Absolute, because "-" and names in CDPATH mean something else to cd.
+  const enter = ['/bin/sh', '-c', ENTER, 'sh', path.resolve('/', cwd), command];
+  const [program = '', ...args] = [...entrance, ...enter];
   try {
-    const child = spawn('sh', ['-c', command], {
-      cwd,
+    const child = spawn(program, args, {
+      cwd: '/',
       env: environment,
       detached: true,
-      stdio: ['ignore', 'pipe', 'pipe'],
+      stdio: ['ignore', 'pipe', 'pipe', 'pipe'],
     });
     await once(child, 'spawn');
     return child;
   } catch (error) {
-    throw new TomoError('EXEC_FAILED', await describeFailure(cwd, error), {
-      cause: error,
-      facts: { cwd },
-    });
+    throw notStarted(cwd, error instanceof Error ? error.message : String(error), error);
   }
 }
 
-/** The system reports a missing directory as if `sh` were missing. */
-async function describeFailure(cwd: string, error: unknown): Promise<string> {
-  const directory = await stat(cwd).catch(() => undefined);
-  if (directory === undefined) {
-    return `The working directory ${cwd} does not exist here or may not be seen by the agent.`;
-  }
-  if (!directory.isDirectory()) return `The working directory ${cwd} is not a directory.`;
-  const reason = error instanceof Error ? error.message : String(error);
-  return `sh could not be started: ${reason}`;
+function notStarted(cwd: string, words: string, cause?: unknown): TomoError {
+  const why = words.trim() || 'it ended before it began';
+  return new TomoError(
+    'EXEC_FAILED',
+    `The command could not be started in ${cwd}: ${why}. Is that a directory there, and the command shorter than 128 KiB?`,
+    { cause, facts: { cwd } },
+  );
 }
 
 /** Waits for the shell's end, and brings it about when its time is over; tells whether it was. */
-async function exit(child: Child, { timeoutMs, signal }: ShellCommand): Promise<boolean> {
+async function exit(child: ChildProcess, { timeoutMs, signal }: ShellCommand): Promise<boolean> {
   const timeout = AbortSignal.timeout(timeoutMs);
   const stop = AbortSignal.any([timeout, signal]);
   const ended = new AbortController();
@@ -110,9 +128,9 @@ async function exit(child: Child, { timeoutMs, signal }: ShellCommand): Promise<
   return timeout.aborted && !signal.aborted;
 }
 
-function collect(stream: Readable, maxBytes: number): NewestOutput {
+function collect(child: ChildProcess, descriptor: number, maxBytes: number): NewestOutput {
   const output = new NewestOutput(maxBytes);
-  stream.on('data', (piece: Buffer) => {
+  child.stdio[descriptor]?.on('data', (piece: Buffer) => {
     output.push(piece);
   });
   return output;
@@ -122,12 +140,13 @@ function collect(stream: Readable, maxBytes: number): NewestOutput {
  * Takes what is still in the pipes. If a background process holds them open, they are read on and
  * thrown away: closing them would kill it with SIGPIPE at its next write.
  */
-async function drain(child: Child): Promise<void> {
-  const closed = Promise.all([child.stdout, child.stderr].map((stream) => endOf(stream)));
+async function drain(child: ChildProcess): Promise<void> {
+  const streams = child.stdio.filter((stream) => stream instanceof Readable);
+  const closed = Promise.all(streams.map((stream) => endOf(stream)));
   await Promise.race([closed, delay(DRAIN_MS, undefined, { ref: false })]);
   // A busy event loop runs timers before it reads pipes.
   await turn();
-  for (const stream of [child.stdout, child.stderr]) {
+  for (const stream of streams) {
     stream.removeAllListeners('data');
     stream.resume();
     if (stream instanceof Socket) stream.unref();
@@ -138,7 +157,7 @@ async function endOf(stream: Readable): Promise<void> {
   if (!stream.readableEnded && !stream.destroyed) await once(stream, 'close');
 }
 
-function exitCode({ exitCode: code, signalCode }: Child): number {
+function exitCode({ exitCode: code, signalCode }: ChildProcess): number {
   // As shells report it.
   return signalCode === null ? (code ?? -1) : 128 + constants.signals[signalCode];
 }

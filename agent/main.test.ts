@@ -35,11 +35,12 @@ interface Agent {
 interface Launch {
   readonly stdin?: 'ignore' | 'pipe';
   readonly uid?: number;
+  readonly args?: readonly string[];
 }
 
 function launch(
   environment: Record<string, string>,
-  { stdin = 'ignore', uid }: Launch = {},
+  { stdin = 'ignore', uid, args = [] }: Launch = {},
 ): Agent {
   const env = {
     PATH: process.env['PATH'] ?? '',
@@ -48,7 +49,7 @@ function launch(
     DOCKER_HOST: 'unix:///no/such/socket',
     ...environment,
   };
-  const child = spawn(process.execPath, [MAIN], {
+  const child = spawn(process.execPath, [MAIN, ...args], {
     env,
     stdio: [stdin, 'ignore', 'pipe'],
     ...(uid === undefined ? {} : { uid, gid: uid }),
@@ -88,6 +89,14 @@ describe('a wrong configuration', () => {
         `^tomo agent: ${named}: must be .*\n$|^tomo agent: ${named}: Invalid option: .*\n$`,
       ),
     );
+  });
+});
+
+describe('the helper’s work', () => {
+  it('ends with 1 and the reason when it cannot be done', async () => {
+    const { stderr, exited } = launch({ SERVER_URL: '' }, { args: ['uninstall'] });
+    expect(await exited).toBe(1);
+    expect(await stderr).toContain('tomo agent: ');
   });
 });
 
@@ -197,6 +206,25 @@ describe('the agent', () => {
     expect(await agent.exited).toBe(0);
     expect(await readdir(path.join(directory, 'data'))).toEqual([]);
     expect((await agent.stderr).match(/was revoked/g)).toHaveLength(1);
+  });
+
+  it('ends with 0 when it is to restart and its parent starts it again', async () => {
+    const agent = launch({ REGISTER_CODE: CODE, TOMO_AGENT_PARENT: '1' }, { stdin: 'pipe' });
+    const { hub } = await welcome(agent);
+    expect(await hub.call('a', 'agent.restart')).toMatchObject({
+      result: { status: 'restarting' },
+    });
+    expect(await hub.closed).toBe(1001);
+    expect(await agent.exited).toBe(0);
+  });
+
+  it('ends with 1 when its only code is refused and no container would start it again', async () => {
+    const agent = launch({ REGISTER_CODE: CODE, TOMO_AGENT_PARENT: '1' });
+    const hub = await hubs.accept();
+    await hub.next();
+    hub.refuse('CODE_EXPIRED', 4001);
+    expect(await agent.exited).toBe(1);
+    expect(await agent.stderr).toContain('call install_agent again');
   });
 
   it.runIf(isInContainer())(

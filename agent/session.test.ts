@@ -23,10 +23,18 @@ interface Started {
   readonly socket: WebSocket;
 }
 
+const notified: string[] = [];
+beforeEach(() => {
+  notified.length = 0;
+});
+
 async function start(dispatch: Dispatch, limits: Partial<SessionLimits> = {}): Promise<Started> {
   const socket = new WebSocket(hubs.url);
   await once(socket, 'open');
-  const session = new Session(socket, { dispatch, log, limits });
+  const onNotification = (method: string) => {
+    notified.push(method);
+  };
+  const session = new Session(socket, { dispatch, log, limits, onNotification });
   return { hub: await hubs.accept(), session, socket };
 }
 
@@ -143,6 +151,81 @@ describe('Session', () => {
   it('fails a call whose answer is no JSON', async () => {
     const { hub } = await start(async () => 1n);
     expect(await hub.call('a', 'x')).toMatchObject({ error: { data: { name: 'INTERNAL_ERROR' } } });
+  });
+
+  it('does what follows an answer once it is sent, and not if the call fails', async () => {
+    const done: string[] = [];
+    const { hub, session } = await start(async (method, _params, { afterAnswer }) => {
+      afterAnswer(() => {
+        done.push(method);
+        hub.socket.close(1000);
+      });
+      if (method === 'fails') throw new TomoError('NOT_FOUND', 'no');
+      return 'answer';
+    });
+    expect(await hub.call('a', 'fails')).toHaveProperty('error');
+    expect(await hub.call('b', 'works')).toHaveProperty('result', 'answer');
+    await session.closed;
+    expect(done).toEqual(['works']);
+  });
+
+  it('does what follows an answer even if the socket is gone', async () => {
+    const followed = Promise.withResolvers<void>();
+    const { hub, session } = await start(async (_method, _params, { signal, afterAnswer }) => {
+      afterAnswer(followed.resolve);
+      await once(signal, 'abort');
+      return 'too late';
+    });
+    hub.request('a', 'x');
+    hub.send('nonsense');
+    await hub.next();
+    hub.socket.terminate();
+    await session.closed;
+    await followed.promise;
+  });
+
+  it('hands notifications on that are not about a call', async () => {
+    const { hub } = await start(echo);
+    hub.send({ jsonrpc: '2.0', method: '$/promoted' });
+    await hub.call('a', 'x');
+    expect(notified).toEqual(['$/promoted']);
+  });
+
+  it('answers the calls under way, and those that cross, before it retires', async () => {
+    const release = new Map<string, () => void>();
+    const { hub, session } = await start(async (method) => {
+      const { promise, resolve } = Promise.withResolvers<void>();
+      release.set(method, resolve);
+      await promise;
+      return method;
+    });
+    hub.request('a', 'first');
+    hub.send('nonsense');
+    await hub.next();
+    const retired = session.retire(60_000);
+    hub.request('b', 'crossed');
+    hub.send('nonsense');
+    await hub.next();
+    release.get('first')?.();
+    expect(await hub.next()).toMatchObject({ id: 'a', result: 'first' });
+    release.get('crossed')?.();
+    expect(await hub.next()).toMatchObject({ id: 'b', result: 'crossed' });
+    await retired;
+    expect(await session.closed).toHaveProperty('closeCode', 1000);
+  });
+
+  it('retires at its limit even if a call goes on, which is aborted', async () => {
+    const aborted = Promise.withResolvers<void>();
+    const { hub, session } = await start(async (_method, _params, { signal }) => {
+      signal.addEventListener('abort', () => aborted.resolve());
+      await new Promise<never>(() => undefined);
+    });
+    hub.request('a', 'x');
+    hub.send('nonsense');
+    await hub.next();
+    await session.retire(10);
+    expect(await hub.closed).toBe(1000);
+    await aborted.promise;
   });
 
   it('aborts its calls when the socket closes, and tells how it closed', async () => {

@@ -33,6 +33,8 @@ export interface SessionOptions {
   readonly dispatch: Dispatch;
   readonly log: Logger;
   readonly limits?: Partial<SessionLimits>;
+  /** Notifications of the hub that are not about a call. */
+  readonly onNotification: (method: string) => void;
 }
 
 /** How a session ended. */
@@ -48,6 +50,7 @@ const DEFAULT_LIMITS: SessionLimits = {
   frameMaxBytes: FRAME_MAX_BYTES,
   backlogMaxBytes: 1024 * 1024,
 };
+const NORMAL_CLOSURE = 1000;
 const GOING_AWAY = 1001;
 // Within the second an agent has between its signal and its end.
 const CLOSE_LIMIT_MS = 600;
@@ -65,13 +68,16 @@ export class Session implements AsyncDisposable {
   readonly #dispatch: Dispatch;
   readonly #log: Logger;
   readonly #limits: SessionLimits;
+  readonly #onNotification: (method: string) => void;
   readonly #calls = new Map<string, Call>();
 
-  constructor(socket: WebSocket, { dispatch, log, limits }: SessionOptions) {
+  constructor(socket: WebSocket, options: SessionOptions) {
+    const { dispatch, log, limits, onNotification } = options;
     this.#socket = socket;
     this.#dispatch = dispatch;
     this.#log = log;
     this.#limits = { ...DEFAULT_LIMITS, ...limits };
+    this.#onNotification = onNotification;
     const watch = new SilenceWatch(socket, this.#limits.silenceMaxMs, () => {
       log.warn('nothing heard of the hub: giving the socket up');
     });
@@ -99,6 +105,19 @@ export class Session implements AsyncDisposable {
       return;
     }
     this.#send(encodeNotification(method, params));
+  }
+
+  /** Answers the calls under way, for `limitMs` at most, then closes the socket. */
+  async retire(limitMs: number): Promise<void> {
+    const limit = delay(limitMs, 'over' as const, { ref: false });
+    const answered = async (): Promise<void> => {
+      await Promise.all([...this.#calls.values()].map(({ done }) => done));
+    };
+    // A call may have been on its way when the hub said so.
+    while (this.#calls.size > 0) {
+      if ((await Promise.race([answered(), limit])) === 'over') break;
+    }
+    this.#socket.close(NORMAL_CLOSURE, 'retired');
   }
 
   /** Aborts the calls, closes the socket, and waits for both a short time at most. */
@@ -153,15 +172,23 @@ export class Session implements AsyncDisposable {
 
   async #serve({ id, method, params }: RpcRequest, signal: AbortSignal): Promise<void> {
     let answer: string;
+    let acts: (() => void)[] = [];
+    const afterAnswer = (act: () => void): void => {
+      acts.push(act);
+    };
     try {
-      answer = this.#encode(id, await this.#dispatch(method, params ?? {}, { signal }));
+      const context = { signal, afterAnswer };
+      answer = this.#encode(id, await this.#dispatch(method, params ?? {}, context));
     } catch (error) {
       const shown = toTomoError(error);
       if (shown !== error) this.#log.error({ method, err: error }, 'answer could not be sent');
       answer = encodeError(id, shown);
+      acts = [];
     }
     this.#calls.delete(id);
-    this.#send(answer);
+    this.#send(answer, () => {
+      for (const act of acts) act();
+    });
   }
 
   #encode(id: string, result: unknown): string {
@@ -176,8 +203,12 @@ export class Session implements AsyncDisposable {
   }
 
   #notified({ method, params }: RpcNotification): void {
+    if (method !== CANCEL_METHOD) {
+      this.#onNotification(method);
+      return;
+    }
     const cancel = cancelParamsSchema.safeParse(params);
-    if (method !== CANCEL_METHOD || !cancel.success) {
+    if (!cancel.success) {
       this.#log.debug({ method }, 'notification ignored');
       return;
     }
@@ -189,7 +220,9 @@ export class Session implements AsyncDisposable {
     for (const { controller } of this.#calls.values()) controller.abort(reason);
   }
 
-  #send(text: string): void {
-    if (this.#socket.readyState === WebSocket.OPEN) this.#socket.send(text);
+  /** `sent` is called in any case: what follows an answer does so even if nobody hears it. */
+  #send(text: string, sent: () => void = () => undefined): void {
+    if (this.#socket.readyState === WebSocket.OPEN) this.#socket.send(text, sent);
+    else sent();
   }
 }

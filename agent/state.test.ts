@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { pino } from 'pino';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { type AgentState, StateFile } from './state.ts';
+import { type AgentState, hashCode, StateFile } from './state.ts';
 
 const log = pino({ level: 'silent' });
 const STATE: AgentState = {
@@ -75,9 +75,57 @@ describe('StateFile', () => {
   it('forgets', async () => {
     const file = new StateFile(root, log);
     await file.save(STATE);
-    await file.forget();
+    await file.forget(STATE.token);
     expect(await file.load()).toBeUndefined();
-    await file.forget();
+    await file.forget(STATE.token);
+  });
+
+  it('leaves the registration of another token where it is', async () => {
+    const file = new StateFile(root, log);
+    await file.save(STATE);
+    await file.forget('another');
+    expect(await file.load()).toEqual(STATE);
+    expect(await readdir(root)).toEqual(['agent.json']);
+  });
+
+  it('forgets a file that holds no registration any more', async () => {
+    const file = new StateFile(root, log);
+    await writeFile(path.join(root, 'agent.json'), 'nonsense');
+    await file.forget(STATE.token);
+    expect(await readdir(root)).toEqual([]);
+  });
+
+  it('keeps a candidate’s registration apart until it is promoted', async () => {
+    const old = new StateFile(root, log);
+    await old.save(STATE);
+    const code_sha256 = hashCode('TICKET');
+    const next = { ...STATE, token: 'token-2', code_sha256 };
+    const candidate = new StateFile(root, log);
+    await candidate.save(next, { isCandidate: true });
+    expect(candidate.isCandidate).toBe(true);
+    expect(await old.load()).toEqual(STATE);
+    expect((await stat(path.join(root, 'agent.next.json'))).mode & 0o777).toBe(0o600);
+
+    // Only the process that was started with its ticket is that candidate.
+    expect(await new StateFile(root, log).load('OTHER')).toEqual(STATE);
+    const again = new StateFile(root, log);
+    expect(await again.load('ticket')).toEqual(next);
+    expect(again.isCandidate).toBe(true);
+
+    await again.promote();
+    expect(again.isCandidate).toBe(false);
+    expect(await readdir(root)).toEqual(['agent.json']);
+    expect(await new StateFile(root, log).load()).toEqual(next);
+    // What the replaced process does at the same time.
+    await old.forget(STATE.token);
+    expect(await again.load()).toEqual(next);
+  });
+
+  it('refuses to promote what is not there', async () => {
+    const file = new StateFile(root, log);
+    await file.save(STATE, { isCandidate: true });
+    await rm(path.join(root, 'agent.next.json'));
+    await expect(file.promote()).rejects.toHaveProperty('name', 'StateNotWritableError');
   });
 
   it('refuses to be written below a regular file', async () => {
@@ -87,6 +135,6 @@ describe('StateFile', () => {
     expect(await file.load()).toBeUndefined();
     await expect(file.assertWritable()).rejects.toMatchObject(refused);
     await expect(file.save(STATE)).rejects.toMatchObject(refused);
-    await expect(file.forget()).rejects.toMatchObject(refused);
+    await expect(file.forget(STATE.token)).rejects.toMatchObject(refused);
   });
 });

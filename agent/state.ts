@@ -1,3 +1,4 @@
+import { createHash } from 'node:crypto';
 import { mkdir, open, readFile, rename, rm } from 'node:fs/promises';
 import path from 'node:path';
 import type { Logger } from 'pino';
@@ -25,22 +26,45 @@ const OWNER_ONLY_FILE = 0o600;
 // At least as large as any state, so that a full disk is noticed before a code is spent.
 const WRITE_TEST_BYTES = 4_096;
 
-/** DATA_DIR/agent.json. */
+const CURRENT = 'agent.json';
+const CANDIDATE = 'agent.next.json';
+
+/**
+ * DATA_DIR/agent.json. A candidate keeps its registration in agent.next.json beside it until it is
+ * promoted, because the agent that it is to replace may use the same directory.
+ */
 export class StateFile {
   readonly #directory: string;
-  readonly #file: string;
+  /** Of this process: changes when a candidate is welcomed or promoted. */
+  #file: string;
   readonly #log: Logger;
 
   constructor(directory: string, log: Logger) {
     this.#directory = directory;
-    this.#file = path.join(directory, 'agent.json');
+    this.#file = path.join(directory, CURRENT);
     this.#log = log;
   }
 
-  /** The stored registration; one that cannot be read is set aside and counts as absent. */
-  async load(): Promise<AgentState | undefined> {
+  /** Whether the registration of this process awaits its promotion. */
+  get isCandidate(): boolean {
+    return this.#file.endsWith(CANDIDATE);
+  }
+
+  /**
+   * The stored registration; one that cannot be read is set aside and counts as absent. That of a
+   * candidate counts only for the process that was started with the candidate's code.
+   */
+  async load(registerCode?: string): Promise<AgentState | undefined> {
+    if (registerCode !== undefined) {
+      const candidate = path.join(this.#directory, CANDIDATE);
+      const state = await read(candidate).catch(() => undefined);
+      if (state?.code_sha256 === hashCode(registerCode)) {
+        this.#file = candidate;
+        return state;
+      }
+    }
     try {
-      return agentStateSchema.parse(JSON.parse(await readFile(this.#file, 'utf8')));
+      return await read(this.#file);
     } catch (error) {
       if (errorCode(error) === 'ENOENT' || errorCode(error) === 'ENOTDIR') return undefined;
       await this.#setAside(error);
@@ -63,7 +87,8 @@ export class StateFile {
   }
 
   /** Replaces the state so that a crash leaves either the old or the new. Throws StateNotWritableError. */
-  async save(state: AgentState): Promise<void> {
+  async save(state: AgentState, { isCandidate = false } = {}): Promise<void> {
+    this.#file = path.join(this.#directory, isCandidate ? CANDIDATE : CURRENT);
     const temporary = `${this.#file}.tmp`;
     try {
       await this.#makeDirectory();
@@ -75,13 +100,30 @@ export class StateFile {
     }
   }
 
-  /** Removes the registration. Throws StateNotWritableError. */
-  async forget(): Promise<void> {
+  /** A candidate's registration becomes the agent's. Throws StateNotWritableError. */
+  async promote(): Promise<void> {
+    const current = path.join(this.#directory, CURRENT);
     try {
-      await rm(this.#file, { force: true });
+      await rename(this.#file, current);
       await syncDirectory(this.#directory);
+      this.#file = current;
     } catch (error) {
       throw this.#notWritable(error);
+    }
+  }
+
+  /** Removes the registration of this token, and no other. Throws StateNotWritableError. */
+  async forget(token: string): Promise<void> {
+    const taken = `${this.#file}.forgotten`;
+    try {
+      // Moved away before it is looked at: a promoted candidate may put its own here at any moment.
+      await rename(this.#file, taken);
+      const state = await read(taken).catch(() => undefined);
+      if (state === undefined || state.token === token) await rm(taken);
+      else await rename(taken, this.#file);
+      await syncDirectory(this.#directory);
+    } catch (error) {
+      if (errorCode(error) !== 'ENOENT') throw this.#notWritable(error);
     }
   }
 
@@ -108,6 +150,16 @@ export class StateFile {
       { cause },
     );
   }
+}
+
+/** The same for every spelling of a code. */
+export function hashCode(code: string): string {
+  const plain = code.replaceAll(/[\s-]/g, '').toUpperCase();
+  return createHash('sha256').update(plain).digest('hex');
+}
+
+async function read(file: string): Promise<AgentState> {
+  return agentStateSchema.parse(JSON.parse(await readFile(file, 'utf8')));
 }
 
 async function writeSynced(file: string, text: string): Promise<void> {

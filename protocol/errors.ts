@@ -67,6 +67,23 @@ export const ERROR_CODES = {
   SELF_PROTECTED: 1206,
   /** The command could not be started on the server. */
   EXEC_FAILED: 1207,
+  /** The agent does not run in a way that allows this: not in a container, or without an engine. */
+  NOT_CONTAINERISED: 1208,
+
+  /** The engine or machine an agent is to be put on cannot be reached. */
+  TARGET_UNREACHABLE: 1300,
+  /** The host's SSH key is unknown or another than it was. */
+  HOST_KEY_UNVERIFIED: 1301,
+  /** The host refused the SSH login, or sudo there wants a password. */
+  LOGIN_REFUSED: 1302,
+  /** There is no Docker on the target. */
+  DOCKER_MISSING: 1303,
+  /** The agent's image is neither there nor to be pulled, and building it failed. */
+  IMAGE_BUILD_FAILED: 1304,
+  /** A container or volume of the agent's name is on the target already. */
+  TARGET_OCCUPIED: 1305,
+  /** The agent's container was started but the agent did not register in time. */
+  AGENT_DID_NOT_REGISTER: 1306,
 } as const;
 
 export type ErrorName = keyof typeof ERROR_CODES;

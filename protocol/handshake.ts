@@ -75,6 +75,11 @@ const welcomeFields = {
   agent_id: z.string().min(1),
   config: agentConfigSchema,
   protocol: z.number().int().optional(),
+  /**
+   * This process is a candidate: it is parked beside the agent's current socket until `$/promoted`
+   * comes, and keeps its state apart until then.
+   */
+  candidate: z.literal(true).optional(),
   /** Seconds of silence after which the hub pings. */
   heartbeat: z.number().optional(),
   limits: z.object({ frame_bytes: z.number().int().positive() }).optional(),

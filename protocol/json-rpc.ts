@@ -8,6 +8,10 @@ import { ERROR_CODES, type TomoError } from './errors.ts';
 
 /** Notifications of either side that are about a call: names as in the Language Server Protocol. */
 export const CANCEL_METHOD = '$/cancelRequest';
+/** Hub -> candidate: it is the agent from now on; its state takes the place of the old one's. */
+export const PROMOTED_METHOD = '$/promoted';
+/** Hub -> agent that a candidate replaced: finish the commands under way, take no more, then go. */
+export const RETIRE_METHOD = '$/retire';
 
 /** Notifications agent -> hub. */
 export const METRICS_METHOD = 'metrics.update';

@@ -10,6 +10,8 @@ export const HANDSHAKES_MAX_COUNT = 10_000;
 export const FRAME_MAX_BYTES = 16 * 1024 * 1024;
 /** Unsent bytes on an agent's socket past which the hub refuses further calls to it. */
 export const SEND_BACKLOG_MAX_BYTES = 16 * 1024 * 1024;
+/** How long an agent's socket may be past that, before the hub terminates it. */
+export const SEND_BACKLOG_MAX_MS = 60_000;
 /** Time a peer has to answer a close frame before its socket is cut. */
 export const CLOSE_TIMEOUT_MS = 5_000;
 /** Longest close reason that fits a WebSocket close frame (RFC 6455, section 5.5). */
@@ -35,6 +37,10 @@ export const CALL_MARGIN_MS = 5_000;
 
 /** Largest notification of an agent about itself or its server; a larger one is ignored. */
 export const REPORT_MAX_BYTES = 64 * 1024;
+/** Characters kept of the message of an agent's error. */
+export const ERROR_TEXT_MAX_CHARS = 2_000;
+/** Largest `data` of an agent's error that is kept; a larger one is left out. */
+export const ERROR_DATA_MAX_BYTES = 4 * 1024;
 /** Protocol violations of one socket that are ignored and counted before it is closed with 4008. */
 export const VIOLATIONS_MAX_COUNT = 16;
 
@@ -42,6 +48,11 @@ export const VIOLATIONS_MAX_COUNT = 16;
 export const EXEC_OUTPUT_MAX_BYTES = 1024 * 1024;
 /** Log text in one answer; the newest lines are kept. */
 export const LOG_RESULT_MAX_BYTES = 4 * 1024 * 1024;
+
+/** What a replaced agent may take to finish its commands before its socket is closed. */
+export const RETIRE_MAX_MS = 60_000;
+/** How long a candidate has to answer the ping it is promoted for. */
+export const PROMOTION_PING_MS = 10_000;
 
 /** A registration code's default lifetime; setting `agent_code_ttl_minutes`. */
 export const CODE_TTL_DEFAULT_MINUTES = 5;

@@ -1,6 +1,6 @@
-import type { DockerEngine } from '../docker/docker-engine.ts';
-import type { LiveSettings } from '../live-settings.ts';
-import { agentHandlers } from './agent.ts';
+import type { DockerEngine } from '../../docker-engine/docker-engine.ts';
+import { runPreflight } from '../preflight/run-preflight.ts';
+import { type AgentContext, agentHandlers } from './agent.ts';
 import { dockerContainerHandlers } from './docker-containers.ts';
 import { dockerEngineHandlers } from './docker-engine.ts';
 import { dockerImageHandlers } from './docker-images.ts';
@@ -9,17 +9,20 @@ import { dockerVolumeHandlers } from './docker-volumes.ts';
 import type { Handlers } from './handler.ts';
 import { type SystemContext, systemHandlers } from './system.ts';
 
-export interface HandlerContext extends SystemContext {
+export interface HandlerContext extends SystemContext, AgentContext {
   readonly engine: DockerEngine;
-  readonly settings: LiveSettings;
+  /** Where the agent dials. */
+  readonly serverUrl: string;
+  readonly dataDir: string;
 }
 
 /** Every method of the catalogue: a missing one is a type error here. */
 export function allHandlers(context: HandlerContext): Handlers {
-  const { engine, settings } = context;
+  const { engine } = context;
   return {
     ...systemHandlers(context),
-    ...agentHandlers(settings),
+    'system.preflight': async (params, { signal }) => await runPreflight(context, params, signal),
+    ...agentHandlers(context),
     ...dockerContainerHandlers(engine),
     ...dockerImageHandlers(engine),
     ...dockerVolumeHandlers(engine),

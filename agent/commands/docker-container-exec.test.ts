@@ -1,10 +1,11 @@
 import { expect, it } from 'vitest';
+import { DockerEngine } from '../../docker-engine/docker-engine.ts';
 import { json, startScriptedEngine } from '../../test/support/scripted-engine.ts';
-import { DockerEngine } from '../docker/docker-engine.ts';
 import { execInContainer } from './docker-container-exec.ts';
 
 const params = { container: 'web', command: ['no-such'], timeout: 5 };
 const { signal } = new AbortController();
+const context = { signal, afterAnswer: () => undefined };
 
 // As engines from API 1.42 up answer.
 it('says that a program is not there when the engine refuses to start it', async () => {
@@ -13,7 +14,7 @@ it('says that a program is not there when the engine refuses to start it', async
     if (url === '/containers/web/exec') json(response, 201, { Id: 'e1' });
     else json(response, 400, { message: words });
   });
-  const answer = execInContainer(new DockerEngine(engine.host))(params, { signal });
+  const answer = execInContainer(new DockerEngine(engine.host))(params, context);
   await expect(answer).rejects.toMatchObject({
     name: 'EXEC_FAILED',
     message: expect.stringContaining(words),
@@ -25,7 +26,7 @@ it('passes on that the engine went away', async () => {
     if (url === '/containers/web/exec') json(response, 201, { Id: 'e1' });
     else response.destroy();
   });
-  const answer = execInContainer(new DockerEngine(engine.host))(params, { signal });
+  const answer = execInContainer(new DockerEngine(engine.host))(params, context);
   await expect(answer).rejects.toMatchObject({ name: 'DOCKER_UNAVAILABLE' });
 });
 
@@ -38,7 +39,7 @@ it('does not claim that processes are gone when the engine went away before they
     asked += 1;
   });
   const exec = execInContainer(new DockerEngine(engine.host));
-  expect(await exec({ ...params, timeout: 1 }, { signal })).toMatchObject({
+  expect(await exec({ ...params, timeout: 1 }, context)).toMatchObject({
     timed_out: true,
     exit_code: -1,
     killed: false,
@@ -56,5 +57,5 @@ it('waits for a command that goes on after its output has ended', async () => {
     }
   });
   const exec = execInContainer(new DockerEngine(engine.host));
-  expect(await exec(params, { signal })).toMatchObject({ exit_code: 7, timed_out: false });
+  expect(await exec(params, context)).toMatchObject({ exit_code: 7, timed_out: false });
 });

@@ -1,7 +1,7 @@
+import type { DockerEngine } from '../../docker-engine/docker-engine.ts';
 import { TomoError } from '../../protocol/errors.ts';
 import { EXEC_OUTPUT_MAX_BYTES } from '../../protocol/limits.ts';
 import { pairs } from '../docker/docker-create-body.ts';
-import type { DockerEngine } from '../docker/docker-engine.ts';
 import { createExec, type ExecState, followExec, notStarted } from '../docker/docker-exec.ts';
 import { killExec, newExecMark } from '../docker/docker-exec-kill.ts';
 import type { OutputPiece } from '../docker/docker-frames.ts';

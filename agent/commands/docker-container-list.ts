@@ -1,6 +1,13 @@
 import { z } from 'zod';
-import type { DockerEngine } from '../docker/docker-engine.ts';
-import { count, isoTime, labels, listOf, readReply, shortId } from '../docker/docker-reply.ts';
+import type { DockerEngine } from '../../docker-engine/docker-engine.ts';
+import {
+  count,
+  isoTime,
+  labels,
+  listOf,
+  readReply,
+  shortId,
+} from '../../docker-engine/docker-reply.ts';
 import type { Handler } from './handler.ts';
 
 /** Containers as docker-py lists them, with ports, labels and the engine's words on their state. */

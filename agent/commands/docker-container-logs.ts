@@ -1,10 +1,10 @@
 import type { Readable } from 'node:stream';
 import { StringDecoder } from 'node:string_decoder';
 import { z } from 'zod';
+import type { DockerEngine } from '../../docker-engine/docker-engine.ts';
+import { readReply } from '../../docker-engine/docker-reply.ts';
 import { LOG_RESULT_MAX_BYTES } from '../../protocol/limits.ts';
-import type { DockerEngine } from '../docker/docker-engine.ts';
 import { demultiplex, type OutputPiece } from '../docker/docker-frames.ts';
-import { readReply } from '../docker/docker-reply.ts';
 import { NewestOutput } from '../newest-output.ts';
 import type { Handler } from './handler.ts';
 

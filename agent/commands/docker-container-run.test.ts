@@ -1,11 +1,12 @@
 import { describe, expect, it } from 'vitest';
+import { DockerEngine } from '../../docker-engine/docker-engine.ts';
 import { CATALOGUE } from '../../protocol/commands/catalogue.ts';
 import { type EngineCall, json, startScriptedEngine } from '../../test/support/scripted-engine.ts';
-import { DockerEngine } from '../docker/docker-engine.ts';
 import { runContainer } from './docker-container-run.ts';
 
 const params = CATALOGUE['docker.containers.run'].params.parse({ image: 'app', name: 'web' });
 const { signal } = new AbortController();
+const context = { signal, afterAnswer: () => undefined };
 
 /** What the engine answers per "METHOD /path"; 204 otherwise. */
 type Script = Readonly<Record<string, [status: number, body: unknown]>>;
@@ -16,7 +17,7 @@ async function runAgainst(script: Script) {
     if (body === undefined) response.writeHead(status).end();
     else json(response, status, body);
   });
-  const outcome = runContainer(new DockerEngine(engine.host))(params, { signal });
+  const outcome = runContainer(new DockerEngine(engine.host))(params, context);
   return {
     outcome: await outcome.catch((error: unknown) => error),
     calls: engine.calls.map(({ method, url }) => `${method} ${url}`),

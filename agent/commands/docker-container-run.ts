@@ -1,11 +1,11 @@
 import { z } from 'zod';
+import type { DockerEngine } from '../../docker-engine/docker-engine.ts';
+import { isMissing } from '../../docker-engine/docker-errors.ts';
+import { formatReference, parseReference, pullImage } from '../../docker-engine/docker-pull.ts';
+import { listOf, readReply, shortId } from '../../docker-engine/docker-reply.ts';
 import type { ParamsOf } from '../../protocol/commands/catalogue.ts';
 import { TomoError, toTomoError } from '../../protocol/errors.ts';
 import { createBody } from '../docker/docker-create-body.ts';
-import type { DockerEngine } from '../docker/docker-engine.ts';
-import { isMissing } from '../docker/docker-errors.ts';
-import { formatReference, parseReference, pullImage } from '../docker/docker-pull.ts';
-import { listOf, readReply, shortId } from '../docker/docker-reply.ts';
 import type { Handler } from './handler.ts';
 
 type RunParams = ParamsOf<'docker.containers.run'>;

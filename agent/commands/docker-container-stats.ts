@@ -1,6 +1,6 @@
 import { z } from 'zod';
-import type { DockerEngine } from '../docker/docker-engine.ts';
-import { count, readReply } from '../docker/docker-reply.ts';
+import type { DockerEngine } from '../../docker-engine/docker-engine.ts';
+import { count, readReply } from '../../docker-engine/docker-reply.ts';
 import type { Handler } from './handler.ts';
 
 /** One sample over about a second, counted as `docker stats` does; all zero for a stopped container. */

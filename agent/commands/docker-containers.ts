@@ -1,6 +1,6 @@
 import { z } from 'zod';
-import type { DockerEngine, EngineRequest } from '../docker/docker-engine.ts';
-import { listOf, readReply } from '../docker/docker-reply.ts';
+import type { DockerEngine, EngineRequest } from '../../docker-engine/docker-engine.ts';
+import { listOf, readReply } from '../../docker-engine/docker-reply.ts';
 import { execInContainer } from './docker-container-exec.ts';
 import { listContainers } from './docker-container-list.ts';
 import { readContainerLogs } from './docker-container-logs.ts';

@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { count, listOf } from '../docker/docker-reply.ts';
+import { count, listOf } from '../../docker-engine/docker-reply.ts';
 
 interface Space {
   count: number;

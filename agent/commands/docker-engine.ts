@@ -1,6 +1,6 @@
 import { z } from 'zod';
-import type { DockerEngine } from '../docker/docker-engine.ts';
-import { count, listOf, readReply } from '../docker/docker-reply.ts';
+import type { DockerEngine } from '../../docker-engine/docker-engine.ts';
+import { count, listOf, readReply } from '../../docker-engine/docker-reply.ts';
 import { diskUsageSchema } from './docker-disk-usage.ts';
 import type { Handlers } from './handler.ts';
 

@@ -1,13 +1,13 @@
 import { z } from 'zod';
-import { TomoError } from '../../protocol/errors.ts';
-import type { DockerEngine } from '../docker/docker-engine.ts';
+import type { DockerEngine } from '../../docker-engine/docker-engine.ts';
 import {
   formatReference,
   type PullReference,
   parseReference,
   pullImage,
-} from '../docker/docker-pull.ts';
-import { count, isoTime, listOf, readReply, shortId } from '../docker/docker-reply.ts';
+} from '../../docker-engine/docker-pull.ts';
+import { count, isoTime, listOf, readReply, shortId } from '../../docker-engine/docker-reply.ts';
+import { TomoError } from '../../protocol/errors.ts';
 import type { Handlers } from './handler.ts';
 
 type ImageMethod = Extract<keyof Handlers, `docker.images.${string}`>;

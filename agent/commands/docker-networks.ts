@@ -1,6 +1,6 @@
 import { z } from 'zod';
-import type { DockerEngine } from '../docker/docker-engine.ts';
-import { listOf, readReply, shortId } from '../docker/docker-reply.ts';
+import type { DockerEngine } from '../../docker-engine/docker-engine.ts';
+import { listOf, readReply, shortId } from '../../docker-engine/docker-reply.ts';
 import type { Handlers } from './handler.ts';
 
 type NetworkMethod = Extract<keyof Handlers, `docker.networks.${string}`>;

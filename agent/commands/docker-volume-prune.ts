@@ -1,9 +1,9 @@
 import { z } from 'zod';
+import type { DockerEngine } from '../../docker-engine/docker-engine.ts';
+import { isMissing } from '../../docker-engine/docker-errors.ts';
+import { count, listOf, readReply } from '../../docker-engine/docker-reply.ts';
 import { TomoError } from '../../protocol/errors.ts';
-import type { DockerEngine } from '../docker/docker-engine.ts';
-import { isMissing } from '../docker/docker-errors.ts';
-import { count, listOf, readReply } from '../docker/docker-reply.ts';
-import type { CommandContext, Handler } from './handler.ts';
+import type { Handler } from './handler.ts';
 
 type Pruned = Awaited<ReturnType<Handler<'docker.volumes.prune'>>>;
 
@@ -14,7 +14,7 @@ type Pruned = Awaited<ReturnType<Handler<'docker.volumes.prune'>>>;
 export function pruneVolumes(docker: DockerEngine): Handler<'docker.volumes.prune'> {
   return async ({ all = false }, { signal }) => {
     const selects = knowsAnonymous((await docker.version(signal)).api_version);
-    if (!all && !selects) return pruneAnonymous(docker, { signal });
+    if (!all && !selects) return pruneAnonymous(docker, signal);
     const reply = await docker.request({
       method: 'POST',
       path: '/volumes/prune',
@@ -47,7 +47,7 @@ const usageSchema = z.object({
   ),
 });
 
-async function pruneAnonymous(docker: DockerEngine, { signal }: CommandContext): Promise<Pruned> {
+async function pruneAnonymous(docker: DockerEngine, signal: AbortSignal): Promise<Pruned> {
   const { Volumes } = readReply(usageSchema, await docker.request({ path: '/system/df', signal }));
   const deleted: string[] = [];
   let reclaimed = 0;

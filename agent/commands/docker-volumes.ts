@@ -1,6 +1,6 @@
 import { z } from 'zod';
-import type { DockerEngine } from '../docker/docker-engine.ts';
-import { labels, listOf, readReply } from '../docker/docker-reply.ts';
+import type { DockerEngine } from '../../docker-engine/docker-engine.ts';
+import { labels, listOf, readReply } from '../../docker-engine/docker-reply.ts';
 import { pruneVolumes } from './docker-volume-prune.ts';
 import type { Handlers } from './handler.ts';
 

@@ -4,6 +4,8 @@ import type { Method, ParamsOf, ResultOf } from '../../protocol/commands/catalog
 export interface CommandContext {
   /** Aborted when the hub cancels the call or the agent stops: end the work, then throw. */
   readonly signal: AbortSignal;
+  /** For what must not happen before the caller has its answer; not done if the call fails. */
+  readonly afterAnswer: (act: () => void) => void;
 }
 
 /** Carries out one method. Params are parsed; errors for the caller are TomoErrors. */

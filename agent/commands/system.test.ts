@@ -8,6 +8,7 @@ import type { EngineProbe } from '../engine-probe.ts';
 import { type SystemContext, systemHandlers } from './system.ts';
 
 const signal = new AbortController().signal;
+const context = { signal, afterAnswer: () => undefined };
 const answering: EngineProbe = {
   version: async () => ({ version: '27.1', api_version: '1.46' }),
   counts: async () => ({ running: 0, stopped: 0 }),
@@ -19,15 +20,18 @@ function handlers(options: Partial<SystemContext> = {}) {
     engine: answering,
     sampler: new MetricsSampler(answering),
     access: 'operate',
-    execScope: 'container',
-    environment: { PATH: process.env['PATH'] ?? '', FROM_AGENT: 'yes' },
+    shell: async () => ({
+      scope: 'container',
+      entrance: [],
+      environment: { PATH: process.env['PATH'] ?? '', FROM_AGENT: 'yes' },
+    }),
     ...options,
   });
 }
 
 function info(replaced: Partial<EngineProbe> = {}) {
   const engine = { ...answering, ...replaced };
-  return handlers({ engine, engineLimitMs: 20 })['system.info']({}, { signal });
+  return handlers({ engine, engineLimitMs: 20 })['system.info']({}, context);
 }
 
 describe('system.info', () => {
@@ -84,7 +88,7 @@ describe('system.info', () => {
 describe('system.exec', () => {
   it('runs in / by default, with the agent’s and the caller’s environment, and says where', async () => {
     const params = { command: 'pwd; echo $FROM_AGENT $MINE', timeout: 20, env: { MINE: 'too' } };
-    const result = await handlers()['system.exec'](params, { signal });
+    const result = await handlers()['system.exec'](params, context);
     expect(CATALOGUE['system.exec'].result.parse(result)).toEqual({
       stdout: '/\nyes too\n',
       stderr: '',
@@ -97,7 +101,7 @@ describe('system.exec', () => {
 
   it('takes its time limit in seconds', async () => {
     const params = { command: 'sleep 100', timeout: 1, cwd: '/tmp' };
-    const result = await handlers()['system.exec'](params, { signal });
+    const result = await handlers()['system.exec'](params, context);
     expect(result).toMatchObject({ exit_code: -1, timed_out: true });
   });
 });
@@ -105,8 +109,8 @@ describe('system.exec', () => {
 describe('system.get_metrics and metrics.get', () => {
   it('give the same measurement', async () => {
     const { 'system.get_metrics': first, 'metrics.get': second } = handlers();
-    const a = await first({}, { signal });
-    const b = await second({}, { signal });
+    const a = await first({}, context);
+    const b = await second({}, context);
     expect(CATALOGUE['metrics.get'].result.parse(b)).toMatchObject({ cpu: a.cpu });
   });
 });

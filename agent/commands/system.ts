@@ -1,12 +1,12 @@
 import os from 'node:os';
 import type { Access } from '../../protocol/access.ts';
-import type { ExecScope } from '../../protocol/commands/system.ts';
 import { toTomoError } from '../../protocol/errors.ts';
 import { VERSION } from '../../protocol/version.ts';
 import type { MetricsSampler } from '../collectors/metrics.ts';
 import type { EngineProbe } from '../engine-probe.ts';
 import { hostName, osName } from '../host-info.ts';
 import { runShell } from '../host-shell.ts';
+import type { ShellPlace } from '../shell-place.ts';
 import { withTimeLimit } from '../time-limit.ts';
 import type { Handlers } from './handler.ts';
 
@@ -15,9 +15,7 @@ export interface SystemContext {
   readonly sampler: MetricsSampler;
   readonly access: Access;
   /** Where commands run. */
-  readonly execScope: ExecScope;
-  /** The environment commands start from. */
-  readonly environment: Readonly<Record<string, string>>;
+  readonly shell: () => Promise<ShellPlace>;
   readonly engineLimitMs?: number;
 }
 
@@ -29,14 +27,20 @@ type SystemHandlers = Pick<
 const ENGINE_LIMIT_MS = 3_000;
 
 export function systemHandlers(context: SystemContext): SystemHandlers {
-  const { sampler, execScope } = context;
+  const { sampler, shell } = context;
   return {
     'system.info': async (_params, { signal }) => await systemInfo(context, signal),
     'system.exec': async ({ command, timeout, cwd, env }, { signal }) => {
-      const environment = { ...context.environment, ...env };
-      const timeoutMs = timeout * 1_000;
-      const result = await runShell({ command, cwd: cwd ?? '/', environment, timeoutMs, signal });
-      return { ...result, scope: execScope };
+      const { scope, entrance, environment } = await shell();
+      const result = await runShell({
+        command,
+        cwd: cwd ?? '/',
+        entrance,
+        environment: { ...environment, ...env },
+        timeoutMs: timeout * 1_000,
+        signal,
+      });
+      return { ...result, scope };
     },
     'system.get_metrics': async (_params, { signal }) => await sampler.measure(signal),
     'metrics.get': async (_params, { signal }) => await sampler.measure(signal),
@@ -44,10 +48,11 @@ export function systemHandlers(context: SystemContext): SystemHandlers {
 }
 
 async function systemInfo(context: SystemContext, signal: AbortSignal) {
-  const [docker, hostname, osLabel] = await Promise.all([
+  const [docker, hostname, osLabel, place] = await Promise.all([
     dockerInfo(context, signal),
     hostName(),
     osName(),
+    context.shell(),
   ]);
   return {
     os: osLabel,
@@ -60,7 +65,7 @@ async function systemInfo(context: SystemContext, signal: AbortSignal) {
     uptime_seconds: Math.floor(os.uptime()),
     agent_version: VERSION,
     node_version: process.version,
-    exec_scope: context.execScope,
+    exec_scope: place.scope,
     access: context.access,
     docker,
   };

@@ -1,11 +1,11 @@
 import { randomUUID } from 'node:crypto';
 import { setTimeout as delay } from 'node:timers/promises';
 import { z } from 'zod';
+import type { DockerEngine } from '../../docker-engine/docker-engine.ts';
+import { isMissing } from '../../docker-engine/docker-errors.ts';
+import { listOf, readReply } from '../../docker-engine/docker-reply.ts';
 import { NewestOutput } from '../newest-output.ts';
-import type { DockerEngine } from './docker-engine.ts';
-import { isMissing } from './docker-errors.ts';
 import { createExec, execState, followExec, notStarted } from './docker-exec.ts';
-import { listOf, readReply } from './docker-reply.ts';
 
 const MARK_VARIABLE = 'TOMO_EXEC_ID';
 // Together less than CALL_MARGIN_MS, or the hub stops waiting for the answer.

@@ -1,9 +1,9 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import { z } from 'zod';
+import type { DockerEngine } from '../../docker-engine/docker-engine.ts';
+import { readReply } from '../../docker-engine/docker-reply.ts';
 import { TomoError } from '../../protocol/errors.ts';
-import type { DockerEngine } from './docker-engine.ts';
 import { demultiplex, type OutputPiece } from './docker-frames.ts';
-import { readReply } from './docker-reply.ts';
 
 /** A command inside a container, as the engine takes it. */
 export interface ExecSpec {

@@ -16,6 +16,27 @@ export const agentCommands = {
     access: 'read',
     timeoutMs: 10_000,
   }),
+  'agent.restart': defineCommand({
+    summary: 'Restart the agent; its running commands end.',
+    params: noParams,
+    result: statusResult,
+    access: 'operate',
+    timeoutMs: 10_000,
+  }),
+  'agent.uninstall': defineCommand({
+    summary:
+      'Let a helper remove the agent’s container and data volume; call uninstall_agent instead.',
+    params: noParams,
+    result: z.looseObject({
+      status: z.string(),
+      container: z.string(),
+      volume: z.string().nullable(),
+    }),
+    access: 'admin',
+    beyondCeiling: true,
+    destructive: true,
+    timeoutMs: 60_000,
+  }),
 };
 
 const { metrics_interval, health_interval, reconnect_timeout } = agentConfigSchema.shape;

@@ -42,6 +42,36 @@ export const systemCommands = {
     timeoutParam: { name: 'timeout', kind: 'limit' },
     secrets: ['env'],
   }),
+  'system.preflight': defineCommand({
+    summary:
+      'Check what the agent and its user will need: engine, disk, memory, ports, names, clock, hub, rights.',
+    params: z.strictObject({
+      ports: z
+        .array(z.number().int().min(1).max(65_535))
+        .max(64)
+        .optional()
+        .describe('Ports that should be free on the server.'),
+      hosts: z
+        .array(z.string().min(1).max(253))
+        .max(16)
+        .optional()
+        .describe('Names that should resolve.'),
+    }),
+    result: z.looseObject({
+      ok: z.boolean().describe('Whether every check passed.'),
+      checks: z.array(
+        z.looseObject({
+          name: z
+            .string()
+            .describe('engine, disk, memory, port 80, dns NAME, clock, hub, host_shell, ...'),
+          ok: z.boolean(),
+          detail: z.string(),
+          next_step: z.string().optional(),
+        }),
+      ),
+    }),
+    access: 'read',
+  }),
   'system.get_metrics': defineCommand({
     summary: 'Processor, memory, disk and container counts of this moment.',
     params: noParams,

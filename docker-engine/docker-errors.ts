@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { type ErrorName, TomoError } from '../../protocol/errors.ts';
+import { type ErrorName, TomoError } from '../protocol/errors.ts';
 
 /** What a request to the engine is about; errors name it, and say how to list its like. */
 export type Subject =

@@ -4,7 +4,7 @@ import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
-import { json, startScriptedEngine } from '../../test/support/scripted-engine.ts';
+import { json, startScriptedEngine } from '../test/support/scripted-engine.ts';
 import { DockerEngine } from './docker-engine.ts';
 
 const version = { Version: '20.10.24', ApiVersion: '1.41' };

@@ -1,5 +1,5 @@
 import type { DockerOptions } from 'dockerode';
-import { TomoError } from '../../protocol/errors.ts';
+import { TomoError } from '../protocol/errors.ts';
 
 const DEFAULT_SOCKET = '/var/run/docker.sock';
 const DEFAULT_PORT = 2375;

@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { TomoError } from '../../protocol/errors.ts';
+import { TomoError } from '../protocol/errors.ts';
 
 /** The fields of an engine's reply that are used; null and absent are the same to Go programs. */
 export function readReply<S extends z.ZodType>(schema: S, reply: unknown): z.output<S> {

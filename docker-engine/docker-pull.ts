@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { TomoError } from '../../protocol/errors.ts';
+import { TomoError } from '../protocol/errors.ts';
 import type { DockerEngine, EngineRequest } from './docker-engine.ts';
 
 /** An image reference with its tag or digest, `latest` if it has neither. */
@@ -32,6 +32,7 @@ export async function pullImage(
   docker: DockerEngine,
   reference: PullReference,
   signal: AbortSignal,
+  onProgress: (line: string, fraction?: number) => void = () => undefined,
 ): Promise<string> {
   const name = formatReference(reference);
   const { repository, tag } = reference;
@@ -43,7 +44,7 @@ export async function pullImage(
     signal,
   };
   try {
-    return await docker.stream(request, (bytes) => readProgress(bytes, name));
+    return await docker.stream(request, (bytes) => readProgress(bytes, name, onProgress));
   } catch (error) {
     if (error instanceof TomoError && isRegistryFailure(error)) {
       throw pullError(name, String(error.facts['words']), error);
@@ -53,24 +54,52 @@ export async function pullImage(
 }
 
 const progressSchema = z.object({
+  id: z.string().optional(),
+  progressDetail: z
+    .object({ current: z.number().optional(), total: z.number().optional() })
+    .optional(),
   status: z.string().optional(),
   error: z.string().optional(),
   errorDetail: z.object({ message: z.string() }).optional(),
 });
 
+function share(
+  layers: ReadonlyMap<string, { current: number; total: number }>,
+): number | undefined {
+  let [current, total] = [0, 0];
+  for (const layer of layers.values()) {
+    current += layer.current;
+    total += layer.total;
+  }
+  return total > 0 ? current / total : undefined;
+}
+
 /** The answer is a 200 from the start; whether the pull failed stands in one of its lines. */
-async function readProgress(stream: AsyncIterable<Buffer>, name: string): Promise<string> {
+async function readProgress(
+  stream: AsyncIterable<Buffer>,
+  name: string,
+  onProgress: (line: string, fraction?: number) => void,
+): Promise<string> {
+  const layers = new Map<string, { current: number; total: number }>();
   let last = '';
   for await (const line of linesOf(stream)) {
-    const { status, error, errorDetail } = progressSchema.parse(JSON.parse(line));
+    const { id, status, error, errorDetail, progressDetail } = progressSchema.parse(
+      JSON.parse(line),
+    );
     const words = errorDetail?.message ?? error;
     if (words !== undefined) throw pullError(name, words);
     last = status ?? last;
+    const { current, total } = progressDetail ?? {};
+    if (id !== undefined && current !== undefined && total !== undefined) {
+      layers.set(id, { current, total });
+    }
+    onProgress(last, share(layers));
   }
   return last;
 }
 
-async function* linesOf(stream: AsyncIterable<Buffer>): AsyncGenerator<string> {
+/** The lines of a JSON stream of the engine. */
+export async function* linesOf(stream: AsyncIterable<Buffer>): AsyncGenerator<string> {
   const decoder = new TextDecoder();
   let pending = '';
   for await (const chunk of stream) {

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { json, startScriptedEngine } from '../../test/support/scripted-engine.ts';
+import { json, startScriptedEngine } from '../test/support/scripted-engine.ts';
 import { DockerEngine } from './docker-engine.ts';
 import { formatReference, parseReference, pullImage } from './docker-pull.ts';
 

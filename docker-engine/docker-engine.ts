@@ -12,6 +12,8 @@ export interface EngineRequest {
   readonly path: string;
   readonly query?: Readonly<Record<string, unknown>>;
   readonly body?: object;
+  /** A tar archive as the body, for a build. */
+  readonly tar?: Readable;
   /** What the request is about, for the error's words; the engine itself unless given. */
   readonly subject?: Subject;
   readonly signal?: AbortSignal | undefined;
@@ -73,7 +75,7 @@ export class DockerEngine {
   }
 
   async #dial(request: EngineRequest, isStream: boolean): Promise<unknown> {
-    const { method = 'GET', path, query = {}, body = {}, signal } = request;
+    const { method = 'GET', path, query = {}, body = {}, tar, signal } = request;
     try {
       signal?.throwIfAborted();
       const { modem } = await this.#connect();
@@ -85,6 +87,7 @@ export class DockerEngine {
           // Apart, or the library sends the body, environment included, in the address too.
           options: { _query: query, _body: body },
           isStream,
+          ...(tar === undefined ? {} : { file: tar }),
           statusCodes: { 200: true, 201: true, 204: true, 304: true },
         };
         modem.dial(signal ? { ...options, abortSignal: signal } : options, (error, reply) =>

@@ -1,4 +1,4 @@
-import type { HubCounters } from './agent-hub/agent-hub.ts';
+import type { HubCounters } from './agent-hub/hub-counters.ts';
 
 /** The hub's numbers in Prometheus' text format. */
 export function prometheusText(counters: HubCounters): string {
@@ -23,6 +23,12 @@ export function prometheusText(counters: HubCounters): string {
       'counter',
       'Sockets replaced by a newer one of their agent.',
       counters.superseded,
+    ],
+    [
+      'tomo_telemetry_dropped_total',
+      'counter',
+      'Rows of metrics and events that were not kept.',
+      counters.telemetryDropped,
     ],
   ];
   return rows

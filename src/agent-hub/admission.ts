@@ -6,12 +6,15 @@ import type { AgentHello, AgentRow } from '../db/agent-row.ts';
 import type { AttemptLimiter } from './attempt-limiter.ts';
 import { hashRegistrationCode, hashToken, newToken } from './credentials.ts';
 
-/** An agent that may come in; `token` only if it registered. */
+/** An agent that may come in. */
 export interface Admitted {
   readonly row: AgentRow;
   readonly hello: Hello;
   readonly access: Access;
+  /** Only if it registered. */
   readonly token: string | undefined;
+  /** Only of a candidate: the hash of its token, by which it is promoted. */
+  readonly candidateTokenHash: string | undefined;
 }
 
 /** A refused first message: told to the agent, then the socket closes with `closeCode`. */
@@ -66,22 +69,25 @@ async function register(
     );
   }
   const token = newToken();
+  const tokenHash = hashToken(token);
   const outcome = await agents.register({
     codeHash: hashRegistrationCode(code),
-    tokenHash: hashToken(token),
+    tokenHash,
     now: Date.now(),
     hello: helloFields(hello),
   });
   switch (outcome.outcome) {
     case 'registered':
-      return { row: outcome.agent, hello, access: accessOf(outcome.agent, hello), token };
+      return admitted(outcome.agent, hello, { token });
+    case 'candidate':
+      return admitted(outcome.agent, hello, { token, candidateTokenHash: tokenHash });
     case 'unknown':
       limiter.countUnknownCode(address);
       throw refused('CODE_UNKNOWN', 'Unknown registration code. Call install_agent for a new one.');
     case 'used':
       throw refused(
         'CODE_USED',
-        'This registration code was used already. Call install_agent for a new one.',
+        'This registration code was used or replaced. Call install_agent for a new one.',
       );
     case 'expired':
       throw refused(
@@ -96,7 +102,8 @@ async function authenticate(
   hello: Hello,
   token: string,
 ): Promise<Admitted> {
-  const found = await agents.findByTokenHash(hashToken(token));
+  const tokenHash = hashToken(token);
+  const found = await agents.findByTokenHash(tokenHash);
   if (found === undefined) {
     throw refused(
       'TOKEN_UNKNOWN',
@@ -104,12 +111,17 @@ async function authenticate(
     );
   }
   if (found.match === 'revoked') throw revoked();
+  // Its agent's row tells of the process that it is to replace, until it is promoted.
+  if (found.match === 'candidate') {
+    return admitted(found.agent, hello, { candidateTokenHash: tokenHash });
+  }
   if (!(await agents.authenticated(found.agent.id, helloFields(hello), Date.now())))
     throw revoked();
-  return { row: found.agent, hello, access: accessOf(found.agent, hello), token: undefined };
+  return admitted(found.agent, hello, {});
 }
 
-function helloFields(hello: Hello): AgentHello {
+/** What the database keeps of a hello. */
+export function helloFields(hello: Hello): AgentHello {
   return {
     version: hello.version,
     protocol: hello.protocol ?? null,
@@ -119,8 +131,13 @@ function helloFields(hello: Hello): AgentHello {
   };
 }
 
-function accessOf(row: AgentRow, hello: Hello): Access {
-  return lowerAccess(row.access, hello.access ?? row.access);
+function admitted(
+  row: AgentRow,
+  hello: Hello,
+  { token, candidateTokenHash }: { token?: string; candidateTokenHash?: string },
+): Admitted {
+  const access = lowerAccess(row.access, hello.access ?? row.access);
+  return { row, hello, access, token, candidateTokenHash };
 }
 
 function revoked(): AdmissionRefused {

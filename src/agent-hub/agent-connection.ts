@@ -1,9 +1,8 @@
-import { randomUUID } from 'node:crypto';
 import type { Duplex } from 'node:stream';
 import type { Logger } from 'pino';
 import type { RawData, WebSocket } from 'ws';
 import type { Access } from '../../protocol/access.ts';
-import { errorName, TomoError } from '../../protocol/errors.ts';
+import { TomoError } from '../../protocol/errors.ts';
 import { CLOSE_CODES, type Hello } from '../../protocol/handshake.ts';
 import {
   CANCEL_METHOD,
@@ -21,8 +20,17 @@ import {
 } from '../../protocol/limits.ts';
 import { parseAgentMessage } from './agent-message.ts';
 import { closeReason } from './close-reason.ts';
+import {
+  answeredError,
+  busy,
+  connectionLost,
+  notConnected,
+  notForTheHub,
+  requestTooLarge,
+} from './connection-errors.ts';
 import { frameText } from './frame-text.ts';
 import { PendingCalls } from './pending-calls.ts';
+import { RoundTrips } from './round-trips.ts';
 
 /** What the hub knows of an agent while it is connected. */
 export interface ConnectedAgent {
@@ -66,6 +74,7 @@ export class AgentConnection {
   readonly #stream: ConnectionOptions['stream'];
   readonly #options: ConnectionOptions;
   readonly #calls = new PendingCalls();
+  readonly #roundTrips: RoundTrips;
   #violations = 0;
 
   constructor(options: ConnectionOptions) {
@@ -73,6 +82,7 @@ export class AgentConnection {
     this.#socket = options.socket;
     this.#stream = options.stream;
     this.#options = options;
+    this.#roundTrips = new RoundTrips(options.socket);
     this.#socket.on('message', (data, isBinary) => this.#receive(data, isBinary));
     this.#socket.on('close', (code) => this.#closed(code));
   }
@@ -80,6 +90,11 @@ export class AgentConnection {
   /** Bytes that have arrived so far: any of them is a sign of life. */
   get bytesReceived(): number {
     return this.#stream.bytesRead ?? 0;
+  }
+
+  /** Bytes that wait to be sent: the agent does not read as fast as it is spoken to. */
+  get backlogBytes(): number {
+    return this.#socket.bufferedAmount;
   }
 
   get callsInFlight(): number {
@@ -91,8 +106,35 @@ export class AgentConnection {
     return this.#calls.latestDeadline;
   }
 
+  /** Whether the socket has closed. */
+  get isClosed(): boolean {
+    return this.#socket.readyState === this.#socket.CLOSED;
+  }
+
+  /** Resolves when the socket has closed. */
+  closed(): Promise<void> {
+    if (this.isClosed) return Promise.resolve();
+    return new Promise((resolve) => this.#socket.once('close', () => resolve()));
+  }
+
+  /** Resolves when no call waits for the agent. */
+  idle(): Promise<void> {
+    return this.#calls.none();
+  }
+
   send(text: string): void {
     this.#socket.send(text);
+  }
+
+  /**
+   * Sends a notification; agents of the first deployment, which would answer it with an error, get
+   * none. Whether it was sent.
+   */
+  notify(method: string, params: object): boolean {
+    if (this.agent.hello.protocol === undefined) return false;
+    if (this.#socket.readyState !== this.#socket.OPEN) return false;
+    this.#socket.send(encodeNotification(method, params));
+    return true;
   }
 
   async call(call: WireCall): Promise<unknown> {
@@ -106,7 +148,7 @@ export class AgentConnection {
       id: call.id,
       timeoutMs: call.timeoutMs,
       signal: call.signal,
-      onGivenUp: () => this.#sendCancel(call.id),
+      onGivenUp: () => this.notify(CANCEL_METHOD, { id: call.id }),
     });
     this.#socket.send(request);
     return answer;
@@ -114,31 +156,11 @@ export class AgentConnection {
 
   /** Round trip of a WebSocket ping in milliseconds; rejects when `signal` aborts. */
   measureLatency(signal: AbortSignal): Promise<number> {
-    const payload = randomUUID();
-    const sentAt = performance.now();
-    return new Promise((resolve, reject) => {
-      const end = (): void => {
-        this.#socket.off('pong', onPong);
-        signal.removeEventListener('abort', onAbort);
-      };
-      const onPong = (data: Buffer): void => {
-        if (data.toString() !== payload) return;
-        end();
-        resolve(performance.now() - sentAt);
-      };
-      const onAbort = (): void => {
-        end();
-        reject(new TomoError('COMMAND_TIMED_OUT', 'The agent did not answer a ping in time.'));
-      };
-      if (signal.aborted) return onAbort();
-      this.#socket.on('pong', onPong);
-      signal.addEventListener('abort', onAbort, { once: true });
-      this.ping(payload);
-    });
+    return this.#roundTrips.measure(signal);
   }
 
-  ping(payload = ''): void {
-    if (this.#socket.readyState === this.#socket.OPEN) this.#socket.ping(payload);
+  ping(): void {
+    this.#roundTrips.ping();
   }
 
   /** Fails every call at once, then closes the socket politely. */
@@ -154,21 +176,12 @@ export class AgentConnection {
 
   #refuseIfBusy(): void {
     if (this.#socket.readyState !== this.#socket.OPEN) throw notConnected();
-    const busy =
-      this.#calls.count >= CALLS_PER_AGENT_MAX_COUNT
-        ? `${CALLS_PER_AGENT_MAX_COUNT} calls already wait for it`
-        : this.#socket.bufferedAmount > SEND_BACKLOG_MAX_BYTES
-          ? 'it does not read what was sent to it'
-          : undefined;
-    if (busy === undefined) return;
-    throw new TomoError('LIMIT_REACHED', `The agent is busy: ${busy}. Try again later.`);
-  }
-
-  #sendCancel(id: string): void {
-    // Agents of the first deployment would answer an unknown notification with an error.
-    if (this.agent.hello.protocol === undefined) return;
-    if (this.#socket.readyState !== this.#socket.OPEN) return;
-    this.#socket.send(encodeNotification(CANCEL_METHOD, { id }));
+    if (this.#calls.count >= CALLS_PER_AGENT_MAX_COUNT) {
+      throw busy(`${CALLS_PER_AGENT_MAX_COUNT} calls already wait for it`);
+    }
+    if (this.backlogBytes > SEND_BACKLOG_MAX_BYTES) {
+      throw busy('it does not read what was sent to it');
+    }
   }
 
   #receive(data: RawData, isBinary: boolean): void {
@@ -185,7 +198,9 @@ export class AgentConnection {
         this.#options.onNotification(message.notification, Buffer.byteLength(text));
         return;
       case 'request':
-        this.#socket.send(encodeError(message.id, notForTheHub(message.method)));
+        // The one too many is answered by the close.
+        this.#countViolation();
+        this.#answerRequest(message.id, message.method);
     }
   }
 
@@ -195,6 +210,11 @@ export class AgentConnection {
         ? this.#calls.reject(response.id, answeredError(response.error))
         : this.#calls.resolve(response.id, response.result);
     if (!matched) this.#options.onStrayAnswer();
+  }
+
+  #answerRequest(id: string, method: string): void {
+    if (this.#socket.readyState !== this.#socket.OPEN) return;
+    this.#socket.send(encodeError(id, notForTheHub(method)));
   }
 
   #countViolation(): void {
@@ -211,35 +231,4 @@ export class AgentConnection {
     this.#calls.rejectAll(connectionLost());
     this.#options.onClosed(code);
   }
-}
-
-/** The error of a call that cannot be sent. */
-export function notConnected(): TomoError {
-  return new TomoError('AGENT_NOT_CONNECTED', 'The agent is not connected.');
-}
-
-/** The error of a call whose agent's socket closed. */
-export function connectionLost(): TomoError {
-  return new TomoError(
-    'CONNECTION_LOST',
-    'The connection to the agent closed before it answered. The command may have taken effect: check before you repeat it.',
-  );
-}
-
-function requestTooLarge(method: string): TomoError {
-  return new TomoError(
-    'LIMIT_REACHED',
-    `The params of ${method} are larger than the ${FRAME_MAX_BYTES} bytes that one message may have.`,
-    { facts: { method } },
-  );
-}
-
-function answeredError(error: { code: number; message: string; data?: unknown }): TomoError {
-  return new TomoError(errorName(error.code), error.message, {
-    facts: { agent_code: error.code, ...(error.data === undefined ? {} : { data: error.data }) },
-  });
-}
-
-function notForTheHub(method: string): TomoError {
-  return new TomoError('METHOD_NOT_FOUND', `The hub has no method "${method.slice(0, 64)}".`);
 }

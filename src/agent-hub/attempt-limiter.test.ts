@@ -105,6 +105,23 @@ describe('the hub', () => {
     }
     expect((await test.join('web-3')).welcome).toMatchObject({ type: 'registered' });
   });
+
+  it('does not count codes that were replaced, or whose agent was revoked', async () => {
+    const test = await startHub();
+    const spent = await test.install('web-1');
+    await (await test.dial()).hello({ type: 'register', code: spent.code });
+    const unused = await test.install('web-1');
+    await test.install('web-1');
+    const { code: revoked, agentId } = await test.install('web-2');
+    await test.hub.revoke(agentId);
+    for (let count = 0; count <= ATTEMPTS_BURST_COUNT; count += 1) {
+      for (const code of [spent.code, unused.code, revoked]) {
+        const answer = await (await test.dial()).hello({ type: 'register', code });
+        expect(answer).toMatchObject({ code: 'CODE_USED' });
+      }
+    }
+    expect((await test.join('web-3')).welcome).toMatchObject({ type: 'registered' });
+  });
 });
 
 function limiterAt(now: number): { limiter: AttemptLimiter; clock: { now: number } } {

@@ -1,4 +1,5 @@
 import { describe, expect, it } from 'vitest';
+import { ERROR_TEXT_MAX_CHARS } from '../../protocol/limits.ts';
 import { PONG } from '../../test/support/fake-agent.ts';
 import { eventually, startHub } from '../../test/support/hub.ts';
 
@@ -58,6 +59,30 @@ describe('a call', () => {
     });
   });
 
+  it('passes on no more of the agent’s error than has use', async () => {
+    const test = await startHub();
+    const { agent, agentId } = await test.join('web-1');
+    const call = test.call(agentId, { id: 'c1' });
+    const failed = call.catch((error: unknown) => error);
+    agent.fail('c1', { code: 1202, message: 'x'.repeat(3_000_000), data: ['y'.repeat(5_000)] });
+    expect(await failed).toMatchObject({
+      name: 'NOT_FOUND',
+      message: `${'x'.repeat(ERROR_TEXT_MAX_CHARS)}…`,
+      facts: { agent_code: 1202 },
+    });
+    expect(await failed).not.toHaveProperty('facts.data');
+  });
+
+  it('passes on no data that could not be written again', async () => {
+    const test = await startHub();
+    const { agent, agentId } = await test.join('web-1');
+    const failed = test.call(agentId, { id: 'c1' }).catch((error: unknown) => error);
+    const deep = `${'['.repeat(20_000)}${']'.repeat(20_000)}`;
+    agent.send(`{"jsonrpc":"2.0","id":"c1","error":{"code":1202,"message":"deep","data":${deep}}}`);
+    expect(await failed).toMatchObject({ name: 'NOT_FOUND', message: 'deep' });
+    expect(await failed).not.toHaveProperty('facts.data');
+  });
+
   it('fails with AGENT_NOT_CONNECTED for an agent that is away', async () => {
     const test = await startHub();
     const { agentId } = await test.install('web-1');
@@ -89,7 +114,7 @@ describe('a time-out', () => {
     await expect(test.call(agentId, { id: 'c1', timeoutMs: 20 })).rejects.toMatchObject({
       name: 'COMMAND_TIMED_OUT',
       code: 1003,
-      facts: { timeout_ms: 20 },
+      facts: { timeout_ms: 20, told_to_stop: true },
     });
     expect(await agent.request()).toMatchObject({ id: 'c1' });
     expect(await agent.next()).toEqual({
@@ -103,7 +128,11 @@ describe('a time-out', () => {
   it('sends nothing further to an agent without `protocol`', async () => {
     const test = await startHub();
     const { agent, agentId } = await test.join('web-1');
-    await expect(test.call(agentId, { timeoutMs: 20 })).rejects.toMatchObject({ code: 1003 });
+    await expect(test.call(agentId, { timeoutMs: 20 })).rejects.toMatchObject({
+      code: 1003,
+      facts: { told_to_stop: false },
+      message: expect.not.stringMatching('was told'),
+    });
     const next = test.call(agentId, { id: 'next' });
     await agent.next();
     expect(await agent.next()).toMatchObject({ id: 'next', method: 'agent.ping' });
@@ -131,8 +160,26 @@ describe('the caller’s signal', () => {
     const call = test.call(agentId, { id: 'c1', signal: caller.signal });
     await agent.request();
     caller.abort();
-    await expect(call).rejects.toMatchObject({ name: 'COMMAND_CANCELLED', code: 1004 });
+    await expect(call).rejects.toMatchObject({
+      name: 'COMMAND_CANCELLED',
+      code: 1004,
+      facts: { told_to_stop: true },
+    });
     expect(await agent.next()).toMatchObject({ method: '$/cancelRequest', params: { id: 'c1' } });
+  });
+
+  it('says so when the agent cannot be told to stop', async () => {
+    const test = await startHub();
+    const { agent, agentId } = await test.join('web-1');
+    const caller = new AbortController();
+    const call = test.call(agentId, { signal: caller.signal });
+    await agent.request();
+    caller.abort();
+    await expect(call).rejects.toMatchObject({
+      name: 'COMMAND_CANCELLED',
+      facts: { told_to_stop: false },
+      message: expect.not.stringMatching('was told'),
+    });
   });
 
   it('does nothing when it aborts after the answer', async () => {

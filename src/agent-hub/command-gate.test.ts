@@ -47,6 +47,11 @@ describe('the time limit of a call', () => {
     });
   });
 
+  it('leaves the method time to say what it did when the caller waits as long or longer', () => {
+    expect(exec({ timeout: 2 }, 2_000).timeoutMs).toBe(7_000);
+    expect(exec({ timeout: 2 }, 60_000).timeoutMs).toBe(7_000);
+  });
+
   it('adds the grace that a container is given to the usual time', () => {
     expect(stop({}).timeoutMs).toBe(40_000);
     expect(stop({ timeout: 120 })).toEqual({

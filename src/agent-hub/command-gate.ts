@@ -74,8 +74,10 @@ function withTimeLimit(
     return { params: { ...params, [name]: seconds }, timeoutMs: timeoutMs + CALL_MARGIN_MS };
   }
   const own = Number(paramOf(parsed, name) ?? 0) * 1_000;
-  const usual = kind === 'limit' ? own + CALL_MARGIN_MS : own + entry.timeoutMs;
-  return { params, timeoutMs: timeoutMs ?? usual };
+  if (kind === 'grace') return { params, timeoutMs: timeoutMs ?? own + entry.timeoutMs };
+  // Only a caller that waits for less than the method's own limit goes without its answer.
+  const goesEarlier = timeoutMs !== undefined && timeoutMs < own;
+  return { params, timeoutMs: goesEarlier ? timeoutMs : own + CALL_MARGIN_MS };
 }
 
 function paramOf(params: unknown, name: string): unknown {

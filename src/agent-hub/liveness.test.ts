@@ -1,4 +1,4 @@
-import { once } from 'node:events';
+import { once, setMaxListeners } from 'node:events';
 import { describe, expect, it } from 'vitest';
 import { PONG, textFrame } from '../../test/support/fake-agent.ts';
 import { eventually, startHub } from '../../test/support/hub.ts';
@@ -98,6 +98,47 @@ describe('an agent without `protocol` that is blocked inside a call', () => {
   });
 });
 
+describe('an agent that does not read', () => {
+  it('is cut off when too much waits for it too long, although it speaks', async () => {
+    const test = await startHub({ timings: { sweepMs: 10, backlogMaxMs: 50 } });
+    const { agent, agentId } = await test.join('web-1', { protocol: 1 });
+    agent.socket.pause();
+    const speaking = setInterval(() => agent.notify('agent.event', { type: 'here' }), 5);
+    const lost = Array.from({ length: 40 }, () => test.call(agentId, large()));
+    const errors = (await Promise.allSettled(lost)).map(
+      (call) => call.status === 'rejected' && call.reason.name,
+    );
+    clearInterval(speaking);
+    expect(new Set(errors)).toEqual(new Set(['CONNECTION_LOST', 'LIMIT_REACHED']));
+    expect(test.hub.connected(agentId)).toBeUndefined();
+  });
+
+  it('is left alone when it reads again in time', async () => {
+    const test = await startHub({ timings: { sweepMs: 10, backlogMaxMs: 3_600_000 } });
+    const { agent, agentId } = await test.join('web-1', { protocol: 1 });
+    agent.socket.pause();
+    const calls = Array.from({ length: 40 }, () => test.call(agentId, large()));
+    void Promise.allSettled(calls);
+    await expect(Promise.race(calls)).rejects.toMatchObject({ name: 'LIMIT_REACHED' });
+    agent.socket.resume();
+    await eventually(async () => {
+      const call = test.call(agentId, { id: 'barrier' });
+      agent.answer('barrier', PONG);
+      await expect(call).resolves.toEqual(PONG);
+    });
+  });
+
+  it('cannot fill the hub with answers to its pings', async () => {
+    const test = await startHub();
+    const { agent, agentId } = await test.join('web-1', { protocol: 1 });
+    agent.socket.pause();
+    const frame = Buffer.concat([Buffer.from([0x89, 0xfd, 0, 0, 0, 0]), Buffer.alloc(125)]);
+    const pings = Buffer.concat(Array.from({ length: 1_000 }, () => frame));
+    while (test.hub.connected(agentId) !== undefined) await agent.writeRaw(pings);
+    expect((await test.join('web-2')).welcome).toMatchObject({ type: 'registered' });
+  });
+});
+
 describe('a hub that was held up itself', () => {
   it('does not take its own standstill for its agents’ silence', async () => {
     const test = await startHub({ timings: TIMINGS });
@@ -116,6 +157,20 @@ describe('latency', () => {
     const test = await startHub();
     const { agentId } = await test.join('web-1');
     expect(await test.hub.latency(agentId, AbortSignal.timeout(20_000))).toBeGreaterThan(0);
+  });
+
+  it('is measured for any number of callers at one time', async () => {
+    const test = await startHub();
+    const { agentId } = await test.join('web-1');
+    const warnings: Error[] = [];
+    const onWarning = (warning: Error): void => void warnings.push(warning);
+    process.on('warning', onWarning);
+    const signal = AbortSignal.timeout(20_000);
+    setMaxListeners(0, signal);
+    const latencies = Array.from({ length: 50 }, () => test.hub.latency(agentId, signal));
+    for (const latency of await Promise.all(latencies)) expect(latency).toBeGreaterThan(0);
+    process.off('warning', onWarning);
+    expect(warnings).toEqual([]);
   });
 
   it('is not mistaken for another ping’s', async () => {
@@ -140,3 +195,8 @@ describe('latency', () => {
     expect(await test.hub.latency(agentId, AbortSignal.abort())).toBeUndefined();
   });
 });
+
+/** A call of a megabyte. */
+function large(): object {
+  return { method: 'system.exec', params: { command: 'true', env: { A: 'x'.repeat(1_048_576) } } };
+}

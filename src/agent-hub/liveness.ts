@@ -1,3 +1,4 @@
+import { SEND_BACKLOG_MAX_BYTES } from '../../protocol/limits.ts';
 import type { AgentConnection } from './agent-connection.ts';
 import type { HubTimings } from './timings.ts';
 
@@ -10,12 +11,14 @@ interface Heard {
 /**
  * Watches every socket with one timer. Any byte that arrived since the last sweep is a sign of life;
  * a silent socket is pinged, then terminated. After a standstill of the hub itself what has arrived
- * meanwhile is read first, and a socket that was not pinged yet gets its chance to answer.
+ * meanwhile is read first, and a socket that was not pinged yet gets its chance to answer. One that
+ * speaks but does not read what is sent to it is terminated, too.
  */
 export class Liveness {
   readonly #timings: HubTimings;
   readonly #connections: () => Iterable<AgentConnection>;
   readonly #heard = new WeakMap<AgentConnection, Heard>();
+  readonly #backloggedSince = new WeakMap<AgentConnection, number>();
   readonly #onHeard: (connection: AgentConnection) => void;
   readonly #timer: NodeJS.Timeout;
 
@@ -42,6 +45,7 @@ export class Liveness {
   }
 
   #look(connection: AgentConnection, now: number): void {
+    if (this.#doesNotRead(connection, now)) return connection.terminate();
     const bytes = connection.bytesReceived;
     const heard = this.#heard.get(connection);
     if (heard === undefined || heard.bytes !== bytes) {
@@ -56,6 +60,16 @@ export class Liveness {
     } else if (silentMs >= this.#timings.silenceMaxMs && !this.#mayBeBusy(connection, now)) {
       connection.terminate();
     }
+  }
+
+  #doesNotRead(connection: AgentConnection, now: number): boolean {
+    if (connection.backlogBytes <= SEND_BACKLOG_MAX_BYTES) {
+      this.#backloggedSince.delete(connection);
+      return false;
+    }
+    const since = this.#backloggedSince.get(connection) ?? now;
+    this.#backloggedSince.set(connection, since);
+    return now - since >= this.#timings.backlogMaxMs;
   }
 
   /** Agents of the first deployment run commands synchronously and cannot answer a ping meanwhile. */

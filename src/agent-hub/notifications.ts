@@ -5,8 +5,9 @@ import {
   type RpcNotification,
 } from '../../protocol/json-rpc.ts';
 import { REPORT_MAX_BYTES } from '../../protocol/limits.ts';
-import { agentEventSchema, healthSchema } from '../../protocol/telemetry.ts';
+import { agentEventSchema, healthSchema, metricsSchema } from '../../protocol/telemetry.ts';
 import type { ConnectedAgent } from './agent-connection.ts';
+import { jsonBytes } from './json-bytes.ts';
 import type { TelemetryBuffer } from './telemetry-buffer.ts';
 
 /**
@@ -19,26 +20,16 @@ export function handleNotification(
   { method, params }: RpcNotification,
   bytes: number,
 ): void {
-  if (bytes > REPORT_MAX_BYTES || !isStorable(params)) return;
+  if (bytes > REPORT_MAX_BYTES || jsonBytes(params) === Number.POSITIVE_INFINITY) return;
   switch (method) {
     case METRICS_METHOD:
-      telemetry.metrics(agent.agentId, params, Date.now());
+      telemetry.metrics(agent.agentId, metricsSchema.safeParse(params).data, Date.now());
       return;
     case HEALTH_METHOD:
       telemetry.health(agent.agentId, healthSchema.safeParse(params).data, Date.now());
       return;
     case EVENT_METHOD:
       keepEvent(telemetry, agent, params);
-  }
-}
-
-/** Reading JSON of any depth is no trouble; writing it again overflows the stack. */
-function isStorable(params: unknown): boolean {
-  try {
-    JSON.stringify(params);
-    return true;
-  } catch {
-    return false;
   }
 }
 

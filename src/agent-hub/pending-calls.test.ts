@@ -39,7 +39,7 @@ describe('the latest deadline', () => {
 });
 
 function wait(calls: PendingCalls, id: string, timeoutMs: number): Promise<unknown> {
-  return calls.wait({ id, timeoutMs, signal: undefined, onGivenUp: () => undefined });
+  return calls.wait({ id, timeoutMs, signal: undefined, onGivenUp: () => true });
 }
 
 async function givenUp(calls: PendingCalls, id: string, timeoutMs: number): Promise<void> {
@@ -51,6 +51,7 @@ async function givenUp(calls: PendingCalls, id: string, timeoutMs: number): Prom
     signal: caller.signal,
     onGivenUp: () => {
       told += 1;
+      return true;
     },
   });
   caller.abort();

@@ -13,8 +13,11 @@ export interface WaitOptions {
   readonly id: string;
   readonly timeoutMs: number;
   readonly signal: AbortSignal | undefined;
-  /** Called once if the wait ends before the answer: by time-out or by the caller. */
-  readonly onGivenUp: () => void;
+  /**
+   * Called once if the wait ends before the answer, by time-out or by the caller. Whether the agent
+   * was told to stop.
+   */
+  readonly onGivenUp: () => boolean;
 }
 
 /**
@@ -24,6 +27,7 @@ export interface WaitOptions {
 export class PendingCalls {
   readonly #calls = new Map<string, PendingCall>();
   readonly #deadlines = new Map<string, number>();
+  readonly #whenNone: (() => void)[] = [];
 
   get count(): number {
     return this.#calls.size;
@@ -40,12 +44,11 @@ export class PendingCalls {
   /** Waits for the answer to `id`; rejects with a TomoError when it fails or the wait is over. */
   wait({ id, timeoutMs, signal, onGivenUp }: WaitOptions): Promise<unknown> {
     return new Promise((resolve, reject) => {
-      const giveUp = (error: TomoError): void => {
-        if (!this.#settle(id, (call) => call.reject(error))) return;
-        onGivenUp();
+      const giveUp = (error: (told: boolean) => TomoError): void => {
+        this.#settle(id, (call) => call.reject(error(onGivenUp())));
       };
-      const timer = setTimeout(() => giveUp(timedOut(timeoutMs)), timeoutMs);
-      const onAbort = (): void => giveUp(cancelled());
+      const timer = setTimeout(() => giveUp((told) => timedOut(timeoutMs, told)), timeoutMs);
+      const onAbort = (): void => giveUp(cancelled);
       const end = (): void => {
         clearTimeout(timer);
         signal?.removeEventListener('abort', onAbort);
@@ -77,6 +80,12 @@ export class PendingCalls {
     return this.#settle(id, (call) => call.reject(error));
   }
 
+  /** Resolves when no call waits. */
+  none(): Promise<void> {
+    if (this.#calls.size === 0) return Promise.resolve();
+    return new Promise((resolve) => this.#whenNone.push(resolve));
+  }
+
   rejectAll(error: TomoError): void {
     for (const id of this.#calls.keys()) this.reject(id, error);
   }
@@ -93,21 +102,27 @@ export class PendingCalls {
     if (call === undefined) return false;
     this.#calls.delete(id);
     end(call);
+    if (this.#calls.size === 0) for (const resolve of this.#whenNone.splice(0)) resolve();
     return true;
   }
 }
 
-function timedOut(timeoutMs: number): TomoError {
+function timedOut(timeoutMs: number, told: boolean): TomoError {
+  const outcome = told
+    ? 'It was told to stop the command, which may have taken effect all the same'
+    : 'It could not be told to stop: the command may go on and take effect';
   return new TomoError(
     'COMMAND_TIMED_OUT',
-    `The agent did not answer within ${timeoutMs / 1_000} s. The command was told to stop, but it may have taken effect: check before you repeat it.`,
-    { facts: { timeout_ms: timeoutMs } },
+    `The agent did not answer within ${timeoutMs / 1_000} s. ${outcome}: check before you repeat it.`,
+    { facts: { timeout_ms: timeoutMs, told_to_stop: told } },
   );
 }
 
-function cancelled(): TomoError {
-  return new TomoError(
-    'COMMAND_CANCELLED',
-    'The call was cancelled and the agent told to stop; what was done until then stays done.',
-  );
+function cancelled(told: boolean): TomoError {
+  const outcome = told
+    ? 'the agent was told to stop. What was done until then stays done.'
+    : 'the agent could not be told to stop: the command may go on and take effect.';
+  return new TomoError('COMMAND_CANCELLED', `The call was cancelled, and ${outcome}`, {
+    facts: { told_to_stop: told },
+  });
 }

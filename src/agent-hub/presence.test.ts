@@ -3,6 +3,7 @@ import { connect } from 'node:net';
 import { setImmediate } from 'node:timers/promises';
 import { pino } from 'pino';
 import { describe, expect, it } from 'vitest';
+import { FOREVER } from '../../test/support/candidate.ts';
 import { eventually, startHub, type TestHub } from '../../test/support/hub.ts';
 import { AgentHub } from './agent-hub.ts';
 
@@ -126,6 +127,76 @@ describe('terminate in the middle of an admission', () => {
     agent.send({ type: 'authenticate', token: 'unknown', version: '1' });
     await agent.closed;
     await eventually(() => expect(test.hub.counters.refusedHandshakes).toBe(1));
+  });
+});
+
+describe('a wait for an agent', () => {
+  it('ends at once when it is connected, and else when it comes', async () => {
+    const test = await startHub();
+    const { agentId, code } = await test.install('web-1');
+    const waits = [1, 2].map(() => test.hub.waitForConnection(agentId, { signal: FOREVER }));
+    const agent = await test.dial();
+    await agent.hello({ type: 'register', code, version: '1' });
+    const connected = test.hub.connected(agentId);
+    expect(connected).toBeDefined();
+    for (const wait of waits) expect(await wait).toBe(connected);
+    expect(await test.hub.waitForConnection(agentId, { signal: FOREVER })).toBe(connected);
+  });
+
+  it('passes over a connection that is older than asked for', async () => {
+    const test = await startHub();
+    const { agentId, token } = await test.join('web-1');
+    const older = test.hub.connected(agentId);
+    const since = (older?.connectedAt ?? 0) + 1;
+    const wait = test.hub.waitForConnection(agentId, { since, signal: FOREVER });
+    await test.rejoin(token);
+    expect(await wait).toBe(test.hub.connected(agentId));
+    expect(await wait).not.toBe(older);
+  });
+
+  it('is over when the waiter gives up, for whatever it was', async () => {
+    const test = await startHub();
+    const { agentId } = await test.install('web-1');
+    const { agentId: connected } = await test.join('web-2');
+    const giveUp = new AbortController();
+    const { signal } = giveUp;
+    const waits = Promise.allSettled([
+      test.hub.waitForConnection(agentId, { signal }),
+      test.hub.waitForDeparture(connected, signal),
+    ]);
+    giveUp.abort();
+    const reason = expect.objectContaining({ name: 'COMMAND_CANCELLED', code: 1004 });
+    expect(await waits).toEqual([
+      { status: 'rejected', reason },
+      { status: 'rejected', reason },
+    ]);
+  });
+
+  it('for its departure ends when its socket closes, and at once when it is away', async () => {
+    const test = await startHub();
+    const { agent, agentId } = await test.join('web-1');
+    const wait = test.hub.waitForDeparture(agentId, FOREVER);
+    agent.socket.close();
+    await wait;
+    await test.hub.waitForDeparture(agentId, FOREVER);
+    expect(test.hub.connected(agentId)).toBeUndefined();
+  });
+});
+
+describe('a forgotten agent', () => {
+  it('leaves no row behind, although its socket closes late', async () => {
+    const test = await startHub();
+    const { agent, agentId } = await test.join('web-1');
+    const row = await test.row(agentId);
+    agent.socket.pause();
+    await test.hub.revoke(agentId);
+    const forgotten = test.hub.forget({ id: agentId, serverId: row?.serverId ?? '' });
+    agent.socket.resume();
+    await forgotten;
+    expect((await agent.closed).code).toBe(4002);
+    expect(await test.row(agentId)).toBeUndefined();
+    await test.hub.telemetry.flush();
+    expect(await test.database.db.events.recent(agentId, 10)).toEqual([]);
   });
 });
 

@@ -6,7 +6,7 @@ import { pino } from 'pino';
 import { describe, expect, it, onTestFinished } from 'vitest';
 import { HANDSHAKE_MAX_BYTES, HANDSHAKES_MAX_COUNT } from '../../protocol/limits.ts';
 import { eventually, startHub } from '../../test/support/hub.ts';
-import { temporaryDatabase } from '../db/temporary-database.ts';
+import { temporaryDatabase } from '../../test/support/temporary-database.ts';
 import { Reception } from './reception.ts';
 
 describe('sockets that say nothing', () => {
@@ -59,6 +59,43 @@ describe('an upgrade that is none', () => {
     expect(await firstLine(client)).toBe('HTTP/1.1 400 Bad Request');
     await once(client, 'close');
     expect((await test.join('web-1')).welcome).toMatchObject({ type: 'registered' });
+  });
+});
+
+describe('an upgrade that names an Origin, as those of web pages do', () => {
+  it('is refused with 403 and ended, counted and logged', async () => {
+    const test = await startHub();
+    const { hostname, port } = new URL(test.url);
+    const client = connect({ host: hostname, port: Number(port), allowHalfOpen: true });
+    client.write(
+      'GET /ws/agent HTTP/1.1\r\nHost: h\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n' +
+        'Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\r\n' +
+        `Origin: http://${hostname}:${port}\r\n\r\n`,
+    );
+    expect(await firstLine(client)).toBe('HTTP/1.1 403 Forbidden');
+    // The client ends nothing; only the hub can have ended the connection.
+    await eventually(() => expect(test.openConnections).toBe(0));
+    client.destroy();
+    expect(test.hub.counters.refusedHandshakes).toBe(1);
+    expect(test.logged).toContainEqual(expect.objectContaining({ level: 30, refusal: '403' }));
+    expect((await test.join('web-1')).welcome).toMatchObject({ type: 'registered' });
+  });
+});
+
+describe('a refused handshake', () => {
+  it('is logged with the error, the address and the close code', async () => {
+    const test = await startHub();
+    const agent = await test.dial();
+    await agent.hello({ type: 'authenticate', token: 'nonsense' });
+    expect(test.logged).toContainEqual(
+      expect.objectContaining({
+        level: 30,
+        refusal: 'TOKEN_UNKNOWN',
+        address: '127.0.0.1',
+        close: 4001,
+        left_out: 0,
+      }),
+    );
   });
 });
 

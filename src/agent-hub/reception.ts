@@ -14,6 +14,7 @@ import { AdmissionRefused, type Admitted, admit } from './admission.ts';
 import { AttemptLimiter } from './attempt-limiter.ts';
 import { closeReason } from './close-reason.ts';
 import { firstMessage } from './first-message.ts';
+import { RefusalLog } from './refusal-log.ts';
 
 /** A socket in the handshake. */
 interface Arrival {
@@ -40,6 +41,7 @@ interface ReceptionOptions {
 export class Reception {
   readonly #options: ReceptionOptions;
   readonly #limiter = new AttemptLimiter();
+  readonly #refusals: RefusalLog;
   readonly #sockets: WebSocketServer;
   #waiting = 0;
   #steps: Promise<unknown> = Promise.resolve();
@@ -48,6 +50,7 @@ export class Reception {
 
   constructor(options: ReceptionOptions) {
     this.#options = options;
+    this.#refusals = new RefusalLog(options.log);
     const serverOptions = {
       noServer: true,
       maxPayload: FRAME_MAX_BYTES,
@@ -64,14 +67,17 @@ export class Reception {
   }
 
   accept(request: IncomingMessage, stream: Duplex, head: Buffer): void {
-    if (this.#closing || this.#waiting >= HANDSHAKES_MAX_COUNT) {
-      // Without this the connection would stay half open for as long as the peer likes.
-      stream.once('finish', () => stream.destroy());
-      stream.end('HTTP/1.1 503 Service Unavailable\r\nConnection: close\r\n\r\n');
-      return;
-    }
     const { log } = this.#options;
     const address = request.socket.remoteAddress ?? 'unknown';
+    // Only browsers send one: no page may spend the attempts of the address that it is opened at.
+    if (request.headers.origin !== undefined) {
+      this.#refused += 1;
+      this.#refusals.record({ address, refusal: '403' });
+      return turnAway(stream, '403 Forbidden');
+    }
+    if (this.#closing || this.#waiting >= HANDSHAKES_MAX_COUNT) {
+      return turnAway(stream, '503 Service Unavailable');
+    }
     this.#sockets.handleUpgrade(request, stream, head, (socket) => {
       // Faults of the WebSocket protocol (frame too large, bad UTF-8) close the socket by themselves.
       socket.on('error', (error) => log.debug({ err: error, address }, 'agent socket fault'));
@@ -122,9 +128,10 @@ export class Reception {
   }
 
   /** Says why and closes; resolves when the socket is gone. */
-  async #refuse({ socket, stream }: Arrival, cause: unknown): Promise<void> {
+  async #refuse({ socket, stream, address }: Arrival, cause: unknown): Promise<void> {
     this.#refused += 1;
     const { error, closeCode } = cause instanceof AdmissionRefused ? cause : this.#fault(cause);
+    this.#refusals.record({ address, refusal: error.name, close: closeCode });
     // Read on for the peer's answer to the close frame, but do not let it fill the memory meanwhile.
     let bytes = 0;
     stream.on('data', (chunk: Buffer) => {
@@ -144,4 +151,10 @@ export class Reception {
     this.#options.log.error({ err: cause }, 'handshake failed');
     return new AdmissionRefused(toTomoError(cause), CLOSE_CODES.INTERNAL_ERROR);
   }
+}
+
+/** Answers an upgrade with a status. Ended only, it would stay half open for as long as the peer likes. */
+function turnAway(stream: Duplex, status: string): void {
+  stream.once('finish', () => stream.destroy());
+  stream.end(`HTTP/1.1 ${status}\r\nConnection: close\r\n\r\n`);
 }

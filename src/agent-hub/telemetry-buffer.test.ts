@@ -114,6 +114,33 @@ describe('what an agent reports', () => {
     expect(await test.database.db.metrics.latest(joined.agentId)).toBeUndefined();
     expect(test.hub.telemetry.latestMetrics(joined.agentId)?.metrics).toEqual(METRICS);
   });
+
+  it('takes no more than a megabyte of one agent between two writes', async () => {
+    const { test, joined } = await oneAgent();
+    const text = 'x'.repeat(60_000);
+    for (let count = 0; count < 50; count += 1) {
+      joined.agent.notify('agent.event', { type: 'large', text });
+    }
+    await settled(test, joined);
+    expect(test.hub.counters.telemetryDropped).toBe(33);
+    await test.hub.telemetry.flush();
+    const kept = await test.database.db.events.recent(joined.agentId, 100);
+    expect(kept.filter(({ type }) => type === 'agent.large')).toHaveLength(17);
+    expect(kept[0]).toMatchObject({ detail: { text } });
+    joined.agent.notify('agent.event', { type: 'after' });
+    await settled(test, joined);
+    expect(test.hub.counters.telemetryDropped).toBe(33);
+  });
+
+  it('takes no more than 32 MiB of all agents together', async () => {
+    const { telemetry } = (await startHub()).hub;
+    const detail = { text: 'x'.repeat(60_000) };
+    for (let count = 0; count < 600; count += 1) {
+      const agentId = `agent-${count % 60}`;
+      telemetry.event({ agentId, serverId: 'web-1', type: 'agent.large', detail, at: count });
+    }
+    expect(telemetry.dropped).toBe(600 - Math.floor((32 * 1024 * 1024) / (60_000 + 11 + 256)));
+  });
 });
 
 describe('last_seen', () => {

@@ -1,36 +1,58 @@
 import type { Logger } from 'pino';
-import { type Health, type Metrics, metricsSchema } from '../../protocol/telemetry.ts';
+import { z } from 'zod';
+import type { Health, Metrics } from '../../protocol/telemetry.ts';
 import type { TomoDatabase } from '../db/database.ts';
 import type { NewEvent } from '../db/event-repository.ts';
 import type { Measurement } from '../db/metrics-repository.ts';
 
-/** Rows held back for the next write; past it the newest are dropped and counted. */
+/** Rows held back for the next write, and their bytes; past it the newest are dropped and counted. */
 const QUEUE_MAX_ROWS = 20_000;
+const QUEUE_MAX_BYTES = 32 * 1024 * 1024;
 /** The same for one agent, so that none can take the room of the others. */
 const AGENT_MAX_ROWS = 500;
+const AGENT_MAX_BYTES = 1024 * 1024;
+/** What a row takes beside the detail of an event. */
+const ROW_BYTES = 256;
+
+interface Held {
+  rows: number;
+  bytes: number;
+}
+
+/** An event whose detail is kept as text: parsed, small values take many times their bytes. */
+type HeldEvent = Omit<NewEvent, 'detail'> & { readonly detail: string };
+
+const detailSchema = z.record(z.string(), z.unknown()).nullable();
+
+interface TelemetryOptions {
+  readonly db: Pick<TomoDatabase, 'agents' | 'metrics' | 'events'>;
+  readonly log: Logger;
+  readonly flushMs: number;
+  /** Run first in every flush. */
+  readonly beforeWrite: () => Promise<void>;
+}
 
 /** What agents report all the time, written in one go every few seconds and never once per message. */
 export class TelemetryBuffer {
-  readonly #db: TomoDatabase;
-  readonly #log: Logger;
+  readonly #options: TelemetryOptions;
   readonly #lastSeen = new Map<string, number>();
   readonly #latestMetrics = new Map<string, { at: number; metrics: Metrics }>();
   readonly #latestHealth = new Map<string, { at: number; health: Health }>();
   readonly #timer: NodeJS.Timeout;
-  readonly #rowsOfAgent = new Map<string, number>();
+  readonly #heldOfAgent = new Map<string, Held>();
+  #held: Held = { rows: 0, bytes: 0 };
   #metrics: Measurement[] = [];
-  #events: NewEvent[] = [];
+  #events: HeldEvent[] = [];
   #flushing: Promise<void> = Promise.resolve();
   #dropped = 0;
 
-  constructor(db: TomoDatabase, flushMs: number, log: Logger) {
-    this.#db = db;
-    this.#log = log;
-    this.#timer = setInterval(() => void this.flush(), flushMs);
+  constructor(options: TelemetryOptions) {
+    this.#options = options;
+    this.#timer = setInterval(() => void this.flush(), options.flushMs);
     this.#timer.unref();
   }
 
-  /** Rows that were not kept because the database could not take them. */
+  /** Rows that were not kept: there were too many, or the database could not take them. */
   get dropped(): number {
     return this.#dropped;
   }
@@ -59,7 +81,10 @@ export class TelemetryBuffer {
   }
 
   event(event: NewEvent): void {
-    if (this.#hasRoom(event.agentId)) this.#events.push(event);
+    const detail = JSON.stringify(event.detail ?? null);
+    if (this.#takes(event.agentId, Buffer.byteLength(detail))) {
+      this.#events.push({ ...event, detail });
+    }
   }
 
   /** Takes the parsed params of `health.status`; undefined params are ignored. */
@@ -67,18 +92,16 @@ export class TelemetryBuffer {
     if (health !== undefined) this.#latestHealth.set(agentId, { at, health });
   }
 
-  /** Takes the params of `metrics.update`; false if they are not metrics. */
-  metrics(agentId: string, params: unknown, at: number): boolean {
-    const parsed = metricsSchema.safeParse(params);
-    if (!parsed.success) return false;
-    this.#latestMetrics.set(agentId, { at, metrics: parsed.data });
-    if (this.#hasRoom(agentId)) this.#metrics.push(measurement(agentId, parsed.data, at));
-    return true;
+  /** Takes the parsed params of `metrics.update`; undefined params are ignored. */
+  metrics(agentId: string, metrics: Metrics | undefined, at: number): void {
+    if (metrics === undefined) return;
+    this.#latestMetrics.set(agentId, { at, metrics });
+    if (this.#takes(agentId, 0)) this.#metrics.push(measurement(agentId, metrics, at));
   }
 
   /** Writes what has gathered. A failed write keeps last_seen for the next one and loses the rows. */
   flush(): Promise<void> {
-    this.#flushing = this.#flushing.then(() => this.#write());
+    this.#flushing = this.#flushing.then(this.#options.beforeWrite).then(() => this.#write());
     return this.#flushing;
   }
 
@@ -87,27 +110,34 @@ export class TelemetryBuffer {
     await this.flush();
   }
 
-  /** Whether one more row of the agent is taken; one that is not is counted. */
-  #hasRoom(agentId: string): boolean {
-    const rows = this.#rowsOfAgent.get(agentId) ?? 0;
-    if (rows >= AGENT_MAX_ROWS || this.#metrics.length + this.#events.length >= QUEUE_MAX_ROWS) {
+  /** Whether there is room for one more row of the agent, which is counted either way. */
+  #takes(agentId: string, detailBytes: number): boolean {
+    const ofAgent = this.#heldOfAgent.get(agentId) ?? { rows: 0, bytes: 0 };
+    const bytes = ROW_BYTES + detailBytes;
+    const fits =
+      hasRoom(ofAgent, bytes, AGENT_MAX_ROWS, AGENT_MAX_BYTES) &&
+      hasRoom(this.#held, bytes, QUEUE_MAX_ROWS, QUEUE_MAX_BYTES);
+    if (!fits) {
       this.#dropped += 1;
       return false;
     }
-    this.#rowsOfAgent.set(agentId, rows + 1);
+    this.#heldOfAgent.set(agentId, added(ofAgent, bytes));
+    this.#held = added(this.#held, bytes);
     return true;
   }
 
   async #write(): Promise<void> {
+    const { db } = this.#options;
     const seen = Array.from(this.#lastSeen, ([agentId, lastSeen]) => ({ agentId, lastSeen }));
     const [metrics, events] = [this.#metrics, this.#events];
     [this.#metrics, this.#events] = [[], []];
-    this.#rowsOfAgent.clear();
-    if (await this.#wrote(seen, (rows) => this.#db.agents.touch(rows))) this.#forgetWritten(seen);
-    if (!(await this.#wrote(metrics, (rows) => this.#db.metrics.append(rows)))) {
+    this.#heldOfAgent.clear();
+    this.#held = { rows: 0, bytes: 0 };
+    if (await this.#wrote(seen, (rows) => db.agents.touch(rows))) this.#forgetWritten(seen);
+    if (!(await this.#wrote(metrics, (rows) => db.metrics.append(rows)))) {
       this.#dropped += metrics.length;
     }
-    if (!(await this.#wrote(events, (rows) => this.#db.events.append(rows)))) {
+    if (!(await this.#wrote(events, (rows) => db.events.append(parsed(rows))))) {
       this.#dropped += events.length;
     }
   }
@@ -122,7 +152,7 @@ export class TelemetryBuffer {
       await write(rows);
       return true;
     } catch (error) {
-      this.#log.error({ err: error }, 'agents’ telemetry could not be written');
+      this.#options.log.error({ err: error }, 'agents’ telemetry could not be written');
       return false;
     }
   }
@@ -131,6 +161,21 @@ export class TelemetryBuffer {
     for (const { agentId, lastSeen } of seen) {
       if (this.#lastSeen.get(agentId) === lastSeen) this.#lastSeen.delete(agentId);
     }
+  }
+}
+
+function hasRoom(held: Held, bytes: number, maxRows: number, maxBytes: number): boolean {
+  return held.rows < maxRows && held.bytes + bytes <= maxBytes;
+}
+
+function added({ rows, bytes }: Held, more: number): Held {
+  return { rows: rows + 1, bytes: bytes + more };
+}
+
+/** One event at a time, so that only one is in memory as objects. */
+function* parsed(events: readonly HeldEvent[]): Generator<NewEvent> {
+  for (const event of events) {
+    yield { ...event, detail: detailSchema.parse(JSON.parse(event.detail)) };
   }
 }
 

@@ -2,6 +2,9 @@ import {
   CLOSE_TIMEOUT_MS,
   HANDSHAKE_TIMEOUT_MS,
   PING_AFTER_MS,
+  PROMOTION_PING_MS,
+  RETIRE_MAX_MS,
+  SEND_BACKLOG_MAX_MS,
   SILENCE_GRACE_MS,
   SILENCE_MAX_MS,
   SWEEP_INTERVAL_MS,
@@ -16,6 +19,12 @@ export interface HubTimings {
   readonly pingAfterMs: number;
   readonly silenceMaxMs: number;
   readonly silenceGraceMs: number;
+  /** How long more than SEND_BACKLOG_MAX_BYTES may wait for an agent that does not read. */
+  readonly backlogMaxMs: number;
+  /** How long a candidate has to answer the ping it is promoted for. */
+  readonly promotionPingMs: number;
+  /** How long a replaced agent may finish what it is doing. */
+  readonly retireMaxMs: number;
   /** How often last_seen, metrics and events are written. */
   readonly flushMs: number;
 }
@@ -27,5 +36,8 @@ export const HUB_TIMINGS: HubTimings = {
   pingAfterMs: PING_AFTER_MS,
   silenceMaxMs: SILENCE_MAX_MS,
   silenceGraceMs: SILENCE_GRACE_MS,
+  backlogMaxMs: SEND_BACKLOG_MAX_MS,
+  promotionPingMs: PROMOTION_PING_MS,
+  retireMaxMs: RETIRE_MAX_MS,
   flushMs: 5_000,
 };

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { type FakeAgent, PONG } from '../../test/support/fake-agent.ts';
+import { type FakeAgent, type Message, PONG } from '../../test/support/fake-agent.ts';
 import { eventually, startHub, type TestHub } from '../../test/support/hub.ts';
 
 const ALLOWED = 16;
@@ -69,6 +69,31 @@ describe('a call of an agent', () => {
     });
     expect(JSON.stringify(answer)).not.toContain('x'.repeat(65));
   });
+
+  it('is answered 16 times and closes the socket with 4008 then', async () => {
+    const test = await startHub();
+    const { agent } = await test.join('web-1');
+    for (let count = 0; count < ALLOWED; count += 1) agent.send(request(`q${count}`));
+    for (let count = 0; count < ALLOWED; count += 1) {
+      expect(await agent.next()).toMatchObject({ id: `q${count}`, error: { code: -32_601 } });
+    }
+    agent.send(request('one too many'));
+    expect((await agent.closed).code).toBe(4008);
+  });
+
+  it('fills nothing when the agent sends on and reads no answer', async () => {
+    const test = await startHub();
+    const { agent, agentId } = await test.join('web-1');
+    agent.socket.pause();
+    for (let count = 0; count < 10_000; count += 1) agent.send(request(`q${count}`));
+    await agent.writeRaw('');
+    agent.socket.resume();
+    let answers = 0;
+    agent.socket.on('message', () => (answers += 1));
+    expect((await agent.closed).code).toBe(4008);
+    expect(answers).toBe(ALLOWED);
+    await eventually(() => expect(test.hub.connected(agentId)).toBeUndefined());
+  });
 });
 
 describe('a frame that the WebSocket protocol or a limit forbids', () => {
@@ -111,6 +136,10 @@ describe('a frame that the WebSocket protocol or a limit forbids', () => {
     expect((await agent.closed).code).toBe(1009);
   });
 });
+
+function request(id: string): Message {
+  return { jsonrpc: '2.0', id, method: 'tell.me', params: {} };
+}
 
 async function answersPing(test: TestHub, agent: FakeAgent, agentId: string): Promise<void> {
   const call = test.call(agentId, { id: 'barrier' });

@@ -4,7 +4,8 @@ import { PROTOCOL_REVISION } from '../../protocol/version.ts';
 import type { Admitted } from './admission.ts';
 
 /** The answer to an admitted hello; agents that did not name `protocol` get the first deployment's fields. */
-export function welcomeMessage({ row, hello, token }: Admitted, config: AgentConfig): string {
+export function welcomeMessage(admitted: Admitted, config: AgentConfig): string {
+  const { row, hello, token } = admitted;
   const extra =
     hello.protocol === undefined
       ? {}
@@ -12,6 +13,7 @@ export function welcomeMessage({ row, hello, token }: Admitted, config: AgentCon
           protocol: PROTOCOL_REVISION,
           heartbeat: PING_AFTER_MS / 1_000,
           limits: { frame_bytes: FRAME_MAX_BYTES },
+          ...(admitted.candidateTokenHash === undefined ? {} : { candidate: true }),
         };
   const who =
     token === undefined

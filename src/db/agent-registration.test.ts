@@ -1,9 +1,13 @@
 import { randomUUID } from 'node:crypto';
 import { expect, it } from 'vitest';
+import { startScript } from '../../test/support/child-script.ts';
+import {
+  MIGRATIONS_DIR,
+  openHandle,
+  temporaryDatabase,
+} from '../../test/support/temporary-database.ts';
 import type { AgentHello } from './agent-row.ts';
-import { startScript } from './child-script.ts';
 import type { TomoDatabase } from './database.ts';
-import { MIGRATIONS_DIR, openHandle, temporaryDatabase } from './temporary-database.ts';
 
 const HELLO: AgentHello = {
   version: '1.2.3',
@@ -93,12 +97,12 @@ it('makes a revoked agent pending again, and still knows its revoked token', asy
   });
 });
 
-it('forgets the earlier codes of the agent, and of no other', async () => {
+it('voids the earlier codes of the agent, and of no other, and knows them still', async () => {
   const { db } = temporaryDatabase();
   await install(db, 'other', { serverId: 'web-2' });
   await install(db, 'c1');
   await install(db, 'c2');
-  expect(await outcome(db, 'c1')).toBe('unknown');
+  expect(await outcome(db, 'c1')).toBe('used');
   expect(await outcome(db, 'other')).toBe('registered');
   expect(await outcome(db, 'c2')).toBe('registered');
 });

@@ -1,4 +1,4 @@
-import { and, eq, gt, sql } from 'drizzle-orm';
+import { and, eq, gt, type SQL, sql } from 'drizzle-orm';
 import {
   type AgentAccess,
   type AgentHello,
@@ -30,8 +30,9 @@ export interface Registration {
   hello: AgentHello;
 }
 
+/** `used`: it was taken, or a newer one or a revocation voided it. */
 export type RegistrationResult =
-  | { outcome: 'registered'; agent: AgentRow }
+  | { outcome: 'registered' | 'candidate'; agent: AgentRow }
   | { outcome: 'unknown' | 'used' | 'expired' };
 
 /** To be called inside a transaction; the contract is AgentRepository's. */
@@ -39,7 +40,7 @@ export function installAgent(orm: Orm, installation: Installation): AgentRow {
   const { codeId, codeHash, expiresAt, now } = installation;
   upsertServer(orm, installation);
   const agent = upsertAgent(orm, installation);
-  orm.delete(registrationCodes).where(eq(registrationCodes.agentId, agent.id)).run();
+  voidCodes(orm, eq(registrationCodes.agentId, agent.id));
   orm
     .insert(registrationCodes)
     .values({ id: codeId, agentId: agent.id, codeHash, expiresAt, createdAt: now })
@@ -49,11 +50,21 @@ export function installAgent(orm: Orm, installation: Installation): AgentRow {
 
 /** To be called inside a transaction; the contract is AgentRepository's. */
 export function registerAgent(orm: Orm, registration: Registration): RegistrationResult {
-  const agentId = takeCode(orm, registration);
-  const agent = agentId === undefined ? undefined : setToken(orm, agentId, registration);
-  return agent === undefined
-    ? { outcome: refusal(orm, registration.codeHash) }
-    : { outcome: 'registered', agent };
+  const code = takeCode(orm, registration);
+  if (code === undefined) return { outcome: refusal(orm, registration.codeHash) };
+  const { agentId } = code;
+  return code.kind === 'candidate'
+    ? { outcome: 'candidate', agent: setCandidate(orm, agentId, registration) }
+    : { outcome: 'registered', agent: setToken(orm, agentId, registration) };
+}
+
+/**
+ * Makes unused codes used; answers how many. They are not deleted, so that an agent that comes with
+ * one later is told so and is not taken for somebody who guesses.
+ */
+export function voidCodes(orm: Orm, which: SQL | undefined): number {
+  const unused = and(which, eq(registrationCodes.used, false));
+  return orm.update(registrationCodes).set({ used: true }).where(unused).run().changes;
 }
 
 function upsertServer(orm: Orm, { serverId, labels, now }: Installation): void {
@@ -67,32 +78,46 @@ function upsertAgent(orm: Orm, { agentId, serverId, access, now }: Installation)
   return orm
     .insert(agents)
     .values({ id: agentId, serverId, access, createdAt: now, updatedAt: now })
-    .onConflictDoUpdate({ target: agents.serverId, set: { access, status, updatedAt: now } })
+    .onConflictDoUpdate({
+      target: agents.serverId,
+      set: { access, status, candidateTokenHash: null, updatedAt: now },
+    })
     .returning(agentColumns)
     .get();
 }
 
 /** One statement both checks and marks the code, so that no two callers can have it. */
-function takeCode(orm: Orm, { codeHash, now }: Registration): string | undefined {
-  const { codeHash: hash, used, expiresAt, agentId } = registrationCodes;
+function takeCode(orm: Orm, { codeHash, now }: Registration) {
+  const { codeHash: hash, used, expiresAt, agentId, kind } = registrationCodes;
   const [taken] = orm
     .update(registrationCodes)
     .set({ used: true })
     .where(and(eq(hash, codeHash), eq(used, false), gt(expiresAt, now)))
-    .returning({ agentId })
+    .returning({ agentId, kind })
     .all();
-  return taken?.agentId;
+  return taken;
 }
 
-function setToken(orm: Orm, agentId: string, registration: Registration): AgentRow | undefined {
+/** The agent is there: its codes go with it. */
+function setToken(orm: Orm, agentId: string, registration: Registration): AgentRow {
   const { tokenHash, hello, now } = registration;
-  const [agent] = orm
+  const voided = { pendingTokenHash: null, candidateTokenHash: null };
+  return orm
     .update(agents)
-    .set({ ...helloColumns(hello, now), tokenHash, pendingTokenHash: null, registeredAt: now })
+    .set({ ...helloColumns(hello, now), tokenHash, ...voided, registeredAt: now })
     .where(eq(agents.id, agentId))
     .returning(agentColumns)
-    .all();
-  return agent;
+    .get();
+}
+
+/** Nothing else of the agent changes before the candidate is promoted. */
+function setCandidate(orm: Orm, agentId: string, { tokenHash }: Registration): AgentRow {
+  return orm
+    .update(agents)
+    .set({ candidateTokenHash: tokenHash })
+    .where(eq(agents.id, agentId))
+    .returning(agentColumns)
+    .get();
 }
 
 function refusal(orm: Orm, codeHash: string): 'unknown' | 'used' | 'expired' {

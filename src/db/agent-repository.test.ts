@@ -1,20 +1,25 @@
 import { randomUUID } from 'node:crypto';
 import { expect, it } from 'vitest';
+import { temporaryDatabase } from '../../test/support/temporary-database.ts';
 import type { Labels } from './agent-row.ts';
 import type { TomoDatabase } from './database.ts';
-import { temporaryDatabase } from './temporary-database.ts';
 
 const HELLO = { version: '1.0' };
 
 /** An agent whose id is `id of SERVER` and whose code hash is `code of SERVER`. */
-const install = (db: TomoDatabase, serverId: string, labels?: Labels) =>
+const install = (
+  db: TomoDatabase,
+  serverId: string,
+  labels?: Labels,
+  codeHash = `code of ${serverId}`,
+) =>
   db.agents.install({
     agentId: `id of ${serverId}`,
     serverId,
     access: 'admin',
     labels,
     codeId: randomUUID(),
-    codeHash: `code of ${serverId}`,
+    codeHash,
     expiresAt: 2_000,
     now: 1_000,
   });
@@ -80,7 +85,7 @@ it('does not connect an agent that was revoked since its token was looked up', a
   await db.agents.revoke(id, 1_600);
   expect(await db.agents.authenticated(id, HELLO, 1_700)).toBe(false);
   expect(await statusOf(db, id)).toBe('revoked');
-  await install(db, 'web-1');
+  await install(db, 'web-1', {}, 'another code');
   expect(await db.agents.authenticated(id, HELLO, 1_800)).toBe(false);
   expect(await statusOf(db, id)).toBe('pending');
 });
@@ -115,22 +120,24 @@ it('disconnects all agents that were connected or updating when the program ende
   expect(await db.agents.findById(connected)).toMatchObject({ lastSeen: 1_500 });
 });
 
-it('revokes an agent: no token of it is valid, and its codes are gone', async () => {
+it('revokes an agent: no token and no code of it is valid, and its codes are known still', async () => {
   const { client, db } = temporaryDatabase();
   const id = await connect(db, 'web-1');
   client.exec("UPDATE agents SET pending_token_hash = 'offered'");
-  await install(db, 'web-1');
+  await install(db, 'web-1', {}, 'another code');
   expect(await db.agents.revoke(id, 1_600)).toBe(true);
   expect(await statusOf(db, id)).toBe('revoked');
   expect((await db.agents.findByTokenHash('token of web-1'))?.match).toBe('revoked');
   expect(await db.agents.findByTokenHash('offered')).toBeUndefined();
-  const registering = db.agents.register({
-    codeHash: 'code of web-1',
-    tokenHash: 'new',
-    now: 1_700,
-    hello: HELLO,
-  });
-  expect(await registering).toEqual({ outcome: 'unknown' });
+  for (const codeHash of ['code of web-1', 'another code']) {
+    const registering = db.agents.register({
+      codeHash,
+      tokenHash: 'new',
+      now: 1_700,
+      hello: HELLO,
+    });
+    expect(await registering).toEqual({ outcome: 'used' });
+  }
 });
 
 it('knows the revoked token still after a second revocation', async () => {
@@ -218,4 +225,28 @@ it('removes an agent and its codes with its server', async () => {
   client.exec("DELETE FROM servers WHERE id = 'web-1'");
   expect(await db.agents.findById(id)).toBeUndefined();
   expect(await db.agents.deleteExpiredCodes(9_000)).toBe(0);
+});
+
+it('forgets a server with all that is kept of its agent, but not the audit nor another server', async () => {
+  const { client, db } = temporaryDatabase();
+  const memory = { memoryUsed: 1, memoryTotal: 4, memoryPercent: 25 };
+  const disk = { diskUsed: 1, diskTotal: 4, diskPercent: 25 };
+  const measured = { cpu: 1, ...memory, ...disk, containersRunning: 1, containersStopped: 0 };
+  for (const serverId of ['web-1', 'web-2']) {
+    const agentId = await connect(db, serverId);
+    await db.events.append([{ agentId, serverId, type: 'connected', at: 1 }]);
+    await db.metrics.append([{ agentId, at: 1, ...measured }]);
+    const command = { id: serverId, serverId, agentId, actor: 'me', method: 'agent.ping' };
+    await db.commands.begin({ ...command, params: {}, startedAt: 1 });
+  }
+  expect(await db.agents.forget('web-1')).toBe(true);
+  expect(await db.agents.forget('web-1')).toBe(false);
+  const owners = (table: string, column: string) =>
+    client.prepare(`SELECT ${column} FROM ${table} ORDER BY 1`).pluck().all();
+  expect(owners('servers', 'id')).toEqual(['web-2']);
+  for (const table of ['agent_registration_codes', 'agent_metrics', 'agent_events']) {
+    expect(owners(table, 'agent_id')).toEqual(['id of web-2']);
+  }
+  expect(owners('agents', 'id')).toEqual(['id of web-2']);
+  expect(owners('commands', 'server_id')).toEqual(['web-1', 'web-2']);
 });

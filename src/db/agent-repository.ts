@@ -1,4 +1,11 @@
 import { and, asc, eq, inArray, isNotNull, lt, or, type SQL, sql } from 'drizzle-orm';
+import {
+  dropCandidate,
+  issueTicket,
+  type Promotion,
+  promoteCandidate,
+  type Ticket,
+} from './agent-candidacy.ts';
 import { type AgentFilter, agentCondition } from './agent-filter.ts';
 import {
   type Installation,
@@ -6,15 +13,16 @@ import {
   type Registration,
   type RegistrationResult,
   registerAgent,
+  voidCodes,
 } from './agent-registration.ts';
 import { type AgentHello, type AgentRow, agentColumns, helloColumns } from './agent-row.ts';
 import type { Connection } from './connection.ts';
-import { agents, registrationCodes } from './schema.ts';
+import { agentEvents, agentMetrics, agents, registrationCodes, servers } from './schema.ts';
 
 export interface TokenMatch {
   agent: AgentRow;
-  /** Which of the agent's tokens it is: in force, offered by a rotation, or revoked. */
-  match: 'current' | 'pending' | 'revoked';
+  /** Which of the agent's tokens it is: in force, offered by a rotation, a candidate's, or revoked. */
+  match: 'current' | 'pending' | 'candidate' | 'revoked';
 }
 
 /** The agents, their servers' labels and their registration codes. Methods throw DatabaseError. */
@@ -35,7 +43,8 @@ export class AgentRepository {
 
   /**
    * Makes the server and its agent if there are none, and gives the agent a fresh code in place of
-   * all earlier ones. A revoked agent becomes pending; any other keeps its status and its token.
+   * all earlier ones. A revoked agent becomes pending; any other keeps its status and its token. A
+   * candidate and the tickets for one are gone.
    */
   async install(installation: Installation): Promise<AgentRow> {
     return this.#connection.transaction(() => installAgent(this.#connection.orm, installation));
@@ -55,10 +64,31 @@ export class AgentRepository {
 
   /**
    * Trades a code for a token: of any number of simultaneous uses of one code exactly one wins. A
-   * refused one writes nothing.
+   * refused one writes nothing. A ticket gives a candidate's token and changes nothing else.
    */
   async register(registration: Registration): Promise<RegistrationResult> {
     return this.#connection.transaction(() => registerAgent(this.#connection.orm, registration));
+  }
+
+  /**
+   * Gives an agent a one-time code for a candidate in place of its earlier unused ones; codes of
+   * `install` stay. False, and nothing written, if there is no such agent or it is revoked.
+   */
+  async issueTicket(ticket: Ticket): Promise<boolean> {
+    return this.#connection.transaction(() => issueTicket(this.#connection.orm, ticket));
+  }
+
+  /**
+   * Makes the candidate's token the agent's only one, with what the candidate told of itself. False,
+   * and nothing written, if that candidate is not the agent's any more.
+   */
+  async promote(promotion: Promotion): Promise<boolean> {
+    return this.#connection.run(() => promoteCandidate(this.#connection.orm, promotion));
+  }
+
+  /** Ends a candidate's token and unused tickets. False if there were none, as after a promotion. */
+  async dropCandidate(agentId: string): Promise<boolean> {
+    return this.#connection.transaction(() => dropCandidate(this.#connection.orm, agentId));
   }
 
   /** Records that an agent's token was accepted. False, and nothing written, if it was revoked meanwhile. */
@@ -103,12 +133,27 @@ export class AgentRepository {
       revokedTokenHash: sql`coalesce(${agents.tokenHash}, ${agents.revokedTokenHash})`,
       tokenHash: null,
       pendingTokenHash: null,
+      candidateTokenHash: null,
       status: 'revoked' as const,
       updatedAt: now,
     };
     return this.#connection.transaction(() => {
-      orm.delete(registrationCodes).where(eq(registrationCodes.agentId, agentId)).run();
+      voidCodes(orm, eq(registrationCodes.agentId, agentId));
       return orm.update(agents).set(changes).where(eq(agents.id, agentId)).run().changes > 0;
+    });
+  }
+
+  /**
+   * Removes a server with its agent, codes, metrics and events; the audit stays. False if there is no
+   * such server.
+   */
+  async forget(serverId: string): Promise<boolean> {
+    const { orm } = this.#connection;
+    const agentId = orm.select({ id: agents.id }).from(agents).where(eq(agents.serverId, serverId));
+    return this.#connection.transaction(() => {
+      orm.delete(agentMetrics).where(inArray(agentMetrics.agentId, agentId)).run();
+      orm.delete(agentEvents).where(inArray(agentEvents.agentId, agentId)).run();
+      return orm.delete(servers).where(eq(servers.id, serverId)).run().changes > 0;
     });
   }
 
@@ -167,6 +212,7 @@ function prepareFindByTokenHash({ orm }: Connection) {
   const match = sql<TokenMatch['match']>`CASE ${hash}
     WHEN ${agents.tokenHash} THEN 'current'
     WHEN ${agents.pendingTokenHash} THEN 'pending'
+    WHEN ${agents.candidateTokenHash} THEN 'candidate'
     ELSE 'revoked' END`;
   return orm
     .select({ agent: agentColumns, match })
@@ -175,6 +221,7 @@ function prepareFindByTokenHash({ orm }: Connection) {
       or(
         eq(agents.tokenHash, hash),
         eq(agents.pendingTokenHash, hash),
+        eq(agents.candidateTokenHash, hash),
         eq(agents.revokedTokenHash, hash),
       ),
     )

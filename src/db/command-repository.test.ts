@@ -1,5 +1,5 @@
 import { expect, it } from 'vitest';
-import { temporaryDatabase } from './temporary-database.ts';
+import { temporaryDatabase } from '../../test/support/temporary-database.ts';
 
 const command = (id: string, startedAt: number, serverId = 'web-1') => ({
   id,
@@ -23,8 +23,8 @@ it('records a command as running, then how it ended', async () => {
     resultBytes: null,
   };
   expect(await db.commands.recent({ limit: 10 })).toEqual([running]);
-  await db.commands.finish('c1', { status: 'succeeded', durationMs: 40, resultBytes: 2 });
-  const ended = { ...running, status: 'succeeded', durationMs: 40, resultBytes: 2 };
+  await db.commands.finish('c1', { status: 'succeeded', durationMs: 40 });
+  const ended = { ...running, status: 'succeeded', durationMs: 40 };
   expect(await db.commands.recent({ limit: 10 })).toEqual([ended]);
 });
 

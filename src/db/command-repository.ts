@@ -16,7 +16,6 @@ export interface CommandEnd {
   errorCode?: number | undefined;
   errorMessage?: string | undefined;
   durationMs: number;
-  resultBytes?: number | undefined;
 }
 
 /** The audit of all commands: who, what, how it ended. Methods throw DatabaseError. */
@@ -38,9 +37,9 @@ export class CommandRepository {
 
   /** Records how a command ended; one recorded as detached or lost may still end otherwise later. */
   async finish(id: string, end: CommandEnd): Promise<void> {
-    const { status, errorCode = null, errorMessage = null, durationMs, resultBytes = null } = end;
+    const { status, errorCode = null, errorMessage = null, durationMs } = end;
     await this.#connection.run(() =>
-      this.#finish.run({ id, status, errorCode, errorMessage, durationMs, resultBytes }),
+      this.#finish.run({ id, status, errorCode, errorMessage, durationMs }),
     );
   }
 
@@ -105,7 +104,6 @@ function prepareFinish({ orm }: Connection) {
       errorCode: sql`${sql.placeholder('errorCode')}`,
       errorMessage: sql`${sql.placeholder('errorMessage')}`,
       durationMs: sql`${sql.placeholder('durationMs')}`,
-      resultBytes: sql`${sql.placeholder('resultBytes')}`,
     })
     .where(eq(commands.id, sql.placeholder('id')))
     .prepare();

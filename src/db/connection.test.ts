@@ -2,8 +2,12 @@ import { mkdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { sql } from 'drizzle-orm';
 import { expect, it } from 'vitest';
+import {
+  openHandle,
+  temporaryDatabase,
+  temporaryDirectory,
+} from '../../test/support/temporary-database.ts';
 import { Connection } from './connection.ts';
-import { openHandle, temporaryDatabase, temporaryDirectory } from './temporary-database.ts';
 
 const databaseError = (code: string) => expect.objectContaining({ name: 'DatabaseError', code });
 

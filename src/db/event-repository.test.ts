@@ -1,5 +1,6 @@
 import { expect, it } from 'vitest';
-import { temporaryDatabase } from './temporary-database.ts';
+import { temporaryDatabase } from '../../test/support/temporary-database.ts';
+import { EventRepository } from './event-repository.ts';
 
 const event = (type: string, at: number, agentId = 'a1') => ({
   agentId,
@@ -29,4 +30,14 @@ it('forgets what happened before a time', async () => {
   await db.events.append([event('start', 1_000), event('die', 2_000)]);
   expect(await db.events.deleteBefore(2_000)).toBe(1);
   expect(await db.events.recent('a1', 10)).toMatchObject([{ type: 'die' }]);
+});
+
+it('forgets the oldest events of all agents past its cap', async () => {
+  const { connection, db } = temporaryDatabase();
+  const capped = new EventRepository(connection, 2);
+  await db.events.append([event('start', 3_000), event('die', 2_000), event('stop', 1_000, 'a2')]);
+  expect(await capped.deleteExcess()).toBe(1);
+  expect(await db.events.recent('a1', 10)).toMatchObject([{ type: 'die' }]);
+  expect(await db.events.recent('a2', 10)).toMatchObject([{ type: 'stop' }]);
+  expect(await capped.deleteExcess()).toBe(0);
 });

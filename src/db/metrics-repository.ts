@@ -1,4 +1,4 @@
-import { and, asc, desc, eq, gte, inArray, lt, sql } from 'drizzle-orm';
+import { and, desc, eq, lt, sql } from 'drizzle-orm';
 import type { Connection } from './connection.ts';
 import { agentMetrics } from './schema.ts';
 
@@ -46,26 +46,6 @@ export class MetricsRepository {
       () =>
         this.#latest.get({ agentId, resolution: RAW }) ??
         this.#latest.get({ agentId, resolution: MEAN_SECONDS }),
-    );
-  }
-
-  /** An agent's rows with `from` <= `at` < `to`, the oldest first. */
-  async range(agentId: string, from: number, to: number): Promise<MetricsRow[]> {
-    const table = agentMetrics;
-    return this.#connection.run(() =>
-      this.#connection.orm
-        .select()
-        .from(table)
-        .where(
-          and(
-            eq(table.agentId, agentId),
-            inArray(table.resolutionSeconds, [RAW, MEAN_SECONDS]),
-            gte(table.at, from),
-            lt(table.at, to),
-          ),
-        )
-        .orderBy(asc(table.at))
-        .all(),
     );
   }
 

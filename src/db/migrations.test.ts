@@ -3,11 +3,15 @@ import { join } from 'node:path';
 import Sqlite from 'better-sqlite3';
 import { generateSQLiteDrizzleJson, generateSQLiteMigration } from 'drizzle-kit/api';
 import { expect, it, onTestFinished } from 'vitest';
+import {
+  MIGRATIONS_DIR,
+  temporaryDatabase,
+  temporaryDirectory,
+} from '../../test/support/temporary-database.ts';
 import { Connection } from './connection.ts';
 import { openDatabase } from './database.ts';
 import { migrate } from './migrations.ts';
 import * as schema from './schema.ts';
-import { MIGRATIONS_DIR, temporaryDatabase, temporaryDirectory } from './temporary-database.ts';
 
 const FIRST = `CREATE TABLE parents (id INTEGER PRIMARY KEY);--> statement-breakpoint
 CREATE TABLE children (id INTEGER PRIMARY KEY,
@@ -160,7 +164,8 @@ it('makes the indexes that the frequent queries need', () => {
   const { client } = temporaryDatabase();
   const plan = (text: string) => JSON.stringify(rows(client, `EXPLAIN QUERY PLAN ${text}`));
   const byToken = `SELECT id FROM agents
-    WHERE token_hash = 'h' OR pending_token_hash = 'h' OR revoked_token_hash = 'h'`;
+    WHERE token_hash = 'h' OR pending_token_hash = 'h' OR candidate_token_hash = 'h'
+      OR revoked_token_hash = 'h'`;
   expect(plan(byToken)).not.toContain('SCAN');
   expect(plan("SELECT id FROM agents WHERE server_id = 's'")).not.toContain('SCAN');
   expect(plan("SELECT id FROM commands WHERE status = 'running'")).not.toContain('SCAN');

@@ -2,9 +2,9 @@ import { once } from 'node:events';
 import { mkdirSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { expect, it } from 'vitest';
-import { type ChildScript, startScript } from './child-script.ts';
+import { type ChildScript, startScript } from '../../test/support/child-script.ts';
+import { temporaryDirectory } from '../../test/support/temporary-database.ts';
 import { acquireOwnerLock } from './owner-lock.ts';
-import { temporaryDirectory } from './temporary-database.ts';
 
 const HOLD = `
   import { acquireOwnerLock } from ${JSON.stringify(new URL('owner-lock.ts', import.meta.url).href)};

@@ -13,6 +13,8 @@ export const AGENT_STATUSES = [
   'revoked',
 ] as const;
 export const ACCESS = ['read', 'operate', 'admin'] as const;
+/** What a code is good for: to be the server's agent, or a second process that is to replace it. */
+export const CODE_KINDS = ['install', 'candidate'] as const;
 export const COMMAND_STATUSES = [
   'running',
   'succeeded',
@@ -45,6 +47,7 @@ export const agents = sqliteTable(
     tokenHash: text('token_hash').unique(),
     pendingTokenHash: text('pending_token_hash').unique(),
     revokedTokenHash: text('revoked_token_hash'),
+    candidateTokenHash: text('candidate_token_hash').unique(),
     version: text('version'),
     status: text('status', { enum: AGENT_STATUSES }).notNull().default('pending'),
     access: text('access', { enum: ACCESS }).notNull(),
@@ -72,6 +75,7 @@ export const registrationCodes = sqliteTable(
       .notNull()
       .references(() => agents.id, { onDelete: 'cascade' }),
     codeHash: text('code_hash').notNull().unique(),
+    kind: text('kind', { enum: CODE_KINDS }).notNull().default('install'),
     expiresAt: integer('expires_at').notNull(),
     used: integer('used', { mode: 'boolean' }).notNull().default(false),
     createdAt: integer('created_at').notNull(),

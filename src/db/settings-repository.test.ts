@@ -1,5 +1,5 @@
 import { expect, it } from 'vitest';
-import { temporaryDatabase } from './temporary-database.ts';
+import { temporaryDatabase } from '../../test/support/temporary-database.ts';
 
 const DEFAULTS = {
   agent_metrics_interval: '30',

@@ -5,10 +5,10 @@ import { pino } from 'pino';
 import { MetricsSampler } from '../../agent/collectors/metrics.ts';
 import { Connection, type ConnectionEnd, type ConnectionOptions } from '../../agent/connection.ts';
 import { Credentials } from '../../agent/credentials.ts';
-import { DockerEngine } from '../../agent/docker/docker-engine.ts';
 import { LiveSettings } from '../../agent/live-settings.ts';
 import type { Ending, Redial } from '../../agent/redial.ts';
 import { type AgentState, StateFile } from '../../agent/state.ts';
+import { DockerEngine } from '../../docker-engine/docker-engine.ts';
 import { HubStandIn } from './hub-stand-in.ts';
 
 export interface StartOptions extends Partial<ConnectionOptions> {
@@ -43,7 +43,7 @@ export class AgentUnderTest implements AsyncDisposable {
     const { registerCode, dataDir = this.directory, usesOwnPolicy, ...rest } = options;
     const log = pino({ level: 'trace' }, { write: (line: string) => this.#note(line) });
     const file = new StateFile(dataDir, log);
-    const stored = await file.load();
+    const stored = await file.load(registerCode);
     const settings = new LiveSettings();
     const engine = new DockerEngine('unix:///no/such/socket');
     const url = this.hubs.url;

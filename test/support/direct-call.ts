@@ -4,7 +4,7 @@ import { dockerImageHandlers } from '../../agent/commands/docker-images.ts';
 import { dockerNetworkHandlers } from '../../agent/commands/docker-networks.ts';
 import { dockerVolumeHandlers } from '../../agent/commands/docker-volumes.ts';
 import type { CommandContext } from '../../agent/commands/handler.ts';
-import { DockerEngine } from '../../agent/docker/docker-engine.ts';
+import { DockerEngine } from '../../docker-engine/docker-engine.ts';
 import {
   findCommand,
   type Method,
@@ -39,7 +39,8 @@ export function directCall(dockerHost: string): Call {
     const entry = findCommand(method);
     if (entry === undefined) throw new Error(`no method ${method} in the catalogue`);
     const handler = handlers[method] as AnyHandler;
-    const result = await handler(entry.params.parse(params), { signal });
+    const context = { signal, afterAnswer: () => undefined };
+    const result = await handler(entry.params.parse(params), context);
     // As it would arrive: fields that are undefined do not travel.
     return entry.result.parse(JSON.parse(JSON.stringify(result)));
   };

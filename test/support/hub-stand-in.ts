@@ -10,18 +10,19 @@ export class HubStandIn implements AsyncDisposable {
   readonly #server: WebSocketServer;
   readonly #sockets = new Queue<HubSocket>();
 
-  private constructor(server: WebSocketServer, port: number) {
+  private constructor(server: WebSocketServer, host: string) {
     this.#server = server;
-    this.url = `ws://127.0.0.1:${port}/ws/agent`;
+    const { port } = server.address() as AddressInfo;
+    this.url = `ws://${host}:${port}/ws/agent`;
     server.on('connection', (socket) => {
       this.#sockets.put(new HubSocket(socket));
     });
   }
 
-  static async start(port = 0): Promise<HubStandIn> {
-    const server = new WebSocketServer({ host: '127.0.0.1', port });
+  static async start(port = 0, host = '127.0.0.1'): Promise<HubStandIn> {
+    const server = new WebSocketServer({ host, port });
     await once(server, 'listening');
-    return new HubStandIn(server, (server.address() as AddressInfo).port);
+    return new HubStandIn(server, host);
   }
 
   /** The next socket of an agent. */
@@ -30,13 +31,16 @@ export class HubStandIn implements AsyncDisposable {
   }
 
   /** The next socket, after its first message, which is checked for its type and welcomed. */
-  async welcome(config: Message = {}): Promise<{ hub: HubSocket; hello: Message }> {
+  async welcome(
+    config: Message = {},
+    more: Message = {},
+  ): Promise<{ hub: HubSocket; hello: Message }> {
     const hub = await this.accept();
     const hello = await hub.next();
     const token =
       hello['type'] === 'register' ? { token: `token-of-${String(hello['code'])}` } : {};
     const type = hello['type'] === 'register' ? 'registered' : 'authenticated';
-    hub.send({ type, agent_id: 'agent-1', ...token, config });
+    hub.send({ type, agent_id: 'agent-1', ...token, config, ...more });
     return { hub, hello };
   }
 

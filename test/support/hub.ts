@@ -7,12 +7,13 @@ import { pino } from 'pino';
 import { expect, onTestFinished, vi } from 'vitest';
 import type { ClientOptions } from 'ws';
 import type { Access } from '../../protocol/access.ts';
-import { type AgentCall, AgentHub } from '../../src/agent-hub/agent-hub.ts';
+import type { AgentCall } from '../../src/agent-hub/agent-call.ts';
+import { AgentHub } from '../../src/agent-hub/agent-hub.ts';
 import { hashRegistrationCode, newRegistrationCode } from '../../src/agent-hub/credentials.ts';
 import type { HubTimings } from '../../src/agent-hub/timings.ts';
 import type { AgentRow } from '../../src/db/agent-row.ts';
-import { type DatabaseHandle, temporaryDatabase } from '../../src/db/temporary-database.ts';
 import { FakeAgent, type Message } from './fake-agent.ts';
+import { type DatabaseHandle, temporaryDatabase } from './temporary-database.ts';
 
 const HOUR_MS = 3_600_000;
 

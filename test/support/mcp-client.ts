@@ -30,9 +30,16 @@ export type ToolCallResult = z.infer<typeof toolResultSchema>;
 
 const toolsSchema = z.looseObject({ tools: z.array(z.looseObject({ name: z.string() })) });
 
+type OnProgress = (progress: { progress: number; message?: string | undefined }) => void;
+
 export interface TestClient {
   listTools(): Promise<{ name: string }[]>;
-  callTool(name: string, args: object, signal?: AbortSignal): Promise<ToolCallResult>;
+  callTool(
+    name: string,
+    args: object,
+    signal?: AbortSignal,
+    onProgress?: OnProgress,
+  ): Promise<ToolCallResult>;
   close(): Promise<void>;
 }
 
@@ -61,9 +68,9 @@ async function connectV2(mode: 'auto' | 'legacy', target: Target): Promise<TestC
   await client.connect(transport);
   return {
     listTools: async () => toolsSchema.parse(await client.listTools()).tools,
-    callTool: async (name, args, signal) =>
+    callTool: async (name, args, signal, onProgress) =>
       toolResultSchema.parse(
-        await client.callTool({ name, arguments: { ...args } }, callOptions(signal)),
+        await client.callTool({ name, arguments: { ...args } }, callOptions(signal, onProgress)),
       ),
     close: () => client.close(),
   };
@@ -79,9 +86,13 @@ async function connectV1(target: Target): Promise<TestClient> {
   await client.connect(transport as TransportV1);
   return {
     listTools: async () => toolsSchema.parse(await client.listTools()).tools,
-    callTool: async (name, args, signal) =>
+    callTool: async (name, args, signal, onProgress) =>
       toolResultSchema.parse(
-        await client.callTool({ name, arguments: { ...args } }, undefined, callOptions(signal)),
+        await client.callTool(
+          { name, arguments: { ...args } },
+          undefined,
+          callOptions(signal, onProgress),
+        ),
       ),
     close: () => client.close(),
   };
@@ -156,8 +167,15 @@ function stdioParameters(target: Exclude<Target, { url: string }>): {
   return { command: target.command, args: target.args, env: { PATH, HOME, ...target.env } };
 }
 
-function callOptions(signal: AbortSignal | undefined): { timeout: number; signal?: AbortSignal } {
-  return { timeout: CALL_TIMEOUT_MS, ...(signal === undefined ? {} : { signal }) };
+function callOptions(
+  signal: AbortSignal | undefined,
+  onprogress: OnProgress | undefined,
+): { timeout: number; signal?: AbortSignal; onprogress?: OnProgress } {
+  return {
+    timeout: CALL_TIMEOUT_MS,
+    ...(signal === undefined ? {} : { signal }),
+    ...(onprogress === undefined ? {} : { onprogress }),
+  };
 }
 
 function bearer(token: string): { Authorization: string } {

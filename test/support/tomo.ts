@@ -26,6 +26,9 @@ export interface ServerOptions {
   readonly dataDir?: string;
   readonly port?: number;
   readonly args?: string[];
+  readonly env?: Record<string, string>;
+  /** Where it listens, if `args` say otherwise than this machine's own address. */
+  readonly address?: string;
 }
 
 export async function startServer(
@@ -35,10 +38,10 @@ export async function startServer(
   const dataDir = options.dataDir ?? started.directory();
   const port = options.port ?? (await freePort());
   const flags = ['--data-dir', dataDir, '--port', String(port)];
-  const env = { TOMO_TOKEN: TEST_TOKEN };
+  const env = { TOMO_TOKEN: TEST_TOKEN, ...options.env };
   const program = started.tomo(['serve', ...flags, ...(options.args ?? [])], env);
   await program.line('joined the data directory');
-  const url = `http://127.0.0.1:${port}`;
+  const url = `http://${options.address ?? '127.0.0.1'}:${port}`;
   return {
     program,
     dataDir,

@@ -4,7 +4,8 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
 import Docker from 'dockerode';
-import { dockerOptions } from '../../agent/docker/docker-address.ts';
+import { dockerOptions } from '../../docker-engine/docker-address.ts';
+import { hasImage, importImage } from './import-image.ts';
 
 const run = promisify(execFile);
 
@@ -14,21 +15,15 @@ export const WORKLOAD_IMAGE = 'tomo-test/busybox:latest';
 const BUSYBOX = ['/bin/busybox', '/usr/bin/busybox'];
 const PASSWD = 'root:x:0:0:root:/:/bin/sh\napp:x:1000:1000:app:/tmp:/bin/sh\n';
 
-/** Makes the workload image in an engine that does not have it; no registry is needed. */
-export async function importWorkloadImage(host: string): Promise<void> {
-  const docker = new Docker(dockerOptions(host));
-  const images = await docker.listImages({ filters: { reference: [WORKLOAD_IMAGE] } });
-  if (images.length > 0) return;
+/** Makes the workload image in an engine; no registry is needed. True if it did not have it. */
+export async function importWorkloadImage(host: string): Promise<boolean> {
+  if (await hasImage(host, WORKLOAD_IMAGE)) return false;
   const directory = await mkdtemp(join(tmpdir(), 'tomo-image-'));
   try {
     const tar = await makeRoot(directory);
-    const [repo, tag] = WORKLOAD_IMAGE.split(':');
-    const changes = ['CMD ["sleep","86400"]', 'ENV PATH=/bin'];
-    const progress = await docker.importImage(tar, { repo, tag, changes });
-    await new Promise<void>((resolve, reject) => {
-      docker.modem.followProgress(progress, (error) => (error ? reject(error) : resolve()));
-    });
-    await tryOut(docker);
+    await importImage(host, tar, WORKLOAD_IMAGE, ['CMD ["sleep","86400"]', 'ENV PATH=/bin']);
+    await tryOut(new Docker(dockerOptions(host)));
+    return true;
   } finally {
     await rm(directory, { recursive: true, force: true });
   }

@@ -4,9 +4,9 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import type Sqlite from 'better-sqlite3';
 import { onTestFinished } from 'vitest';
-import { Connection } from './connection.ts';
-import { TomoDatabase } from './database.ts';
-import { migrate } from './migrations.ts';
+import { Connection } from '../../src/db/connection.ts';
+import { TomoDatabase } from '../../src/db/database.ts';
+import { migrate } from '../../src/db/migrations.ts';
 
 /** The program's own migrations. */
 export const MIGRATIONS_DIR = fileURLToPath(new URL('../../drizzle', import.meta.url));

@@ -10,6 +10,7 @@ import { agentProgram } from './agent-program.ts';
 import { childEnvironment } from './config.ts';
 import { acquireOwnerLock, type OwnerLock } from './db/owner-lock.ts';
 import type { Caller, Fleet } from './fleet/fleet.ts';
+import { parseArgs } from './fleet/operations.ts';
 
 /** The server_id of the machine that Tomo itself runs on. */
 const LOCAL_SERVER_ID = 'local';
@@ -107,7 +108,7 @@ export class LocalAgent implements AsyncDisposable {
     const access = state?.access ?? 'admin';
     const { registration_code: code } = await fleet.perform(
       'install_agent',
-      { server_id: LOCAL_SERVER_ID, access },
+      parseArgs('install_agent', { server_id: LOCAL_SERVER_ID, access }),
       CALLER,
     );
     if (this.#stopping.signal.aborted) return false;

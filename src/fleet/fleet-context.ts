@@ -17,6 +17,8 @@ export interface FleetContext {
   readonly owner: OwnerInfo;
   /** Lets go of the data directory once the answer is out, for a server that asks for it. */
   readonly handOver: () => void;
+  /** Servers on which an installation is under way. */
+  readonly installing: Set<string>;
   readonly log: Logger;
 }
 

@@ -9,6 +9,8 @@ export interface Caller {
   readonly access: Access;
   /** Aborted when the caller gives up. */
   readonly signal?: AbortSignal;
+  /** Told of the steps of a long operation, and how far it is (0 to 1) if that is known. */
+  readonly progress?: (message: string, fraction?: number) => void;
 }
 
 /**

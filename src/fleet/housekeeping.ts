@@ -4,6 +4,8 @@ import type { TomoDatabase } from '../db/database.ts';
 /** Often, because a round is one transaction that everything else waits for. */
 const ROUND_MS = 5 * 60 * 1_000;
 const DAY_MS = 24 * 60 * 60 * 1_000;
+/** So long an agent that comes with an old code is told so, and is not taken for one that guesses. */
+const CODES_KEPT_MS = 30 * DAY_MS;
 const EVENTS_KEPT_MS = 30 * DAY_MS;
 const AUDIT_KEPT_MS = 365 * DAY_MS;
 
@@ -25,8 +27,9 @@ export class Housekeeping implements Disposable {
 export async function tidy(db: TomoDatabase, log: Logger, now: number = Date.now()): Promise<void> {
   try {
     await db.metrics.rollUp(now);
-    await db.agents.deleteExpiredCodes(now - DAY_MS);
+    await db.agents.deleteExpiredCodes(now - CODES_KEPT_MS);
     await db.events.deleteBefore(now - EVENTS_KEPT_MS);
+    await db.events.deleteExcess();
     await db.commands.deleteBefore(now - AUDIT_KEPT_MS);
   } catch (error) {
     log.error({ err: error }, 'housekeeping failed; it is tried again in the next round');

@@ -7,6 +7,8 @@ import { tidy } from './housekeeping.ts';
 
 const log = pino({ level: 'silent' });
 
+const DAY_MS = 24 * 3_600_000;
+
 describe('install_agent', () => {
   it('gives a code that registers exactly this server’s agent', async () => {
     const { test, perform } = await startFleet();
@@ -39,7 +41,7 @@ describe('install_agent', () => {
     const agent = await test.dial();
     const code = first.registration_code;
     expect(await agent.hello({ type: 'register', code, version: '1' })).toMatchObject({
-      code: 'CODE_UNKNOWN',
+      code: 'CODE_USED',
     });
   });
 
@@ -157,14 +159,15 @@ describe('a database that refuses', () => {
 });
 
 describe('housekeeping', () => {
-  it('removes codes that expired a day ago', async () => {
+  it('keeps codes for 30 days after their time, and removes them then', async () => {
     const { test, perform } = await startFleet();
     await perform('install_agent', { server_id: 'web-1' });
-    await tidy(test.database.db, log, Date.now() + 2 * 24 * 3_600_000);
-    const codes = test.database.client
+    const count = test.database.client
       .prepare('SELECT count(*) FROM agent_registration_codes')
-      .pluck()
-      .get();
-    expect(codes).toBe(0);
+      .pluck();
+    await tidy(test.database.db, log, Date.now() + 29 * DAY_MS);
+    expect(count.get()).toBe(1);
+    await tidy(test.database.db, log, Date.now() + 31 * DAY_MS);
+    expect(count.get()).toBe(0);
   });
 });

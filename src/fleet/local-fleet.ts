@@ -7,6 +7,7 @@ import { installAgent } from './install-agent.ts';
 import type { ArgsOf, OperationName, OperationResult } from './operations.ts';
 import { revokeAgent } from './revoke-agent.ts';
 import { sendCommand } from './send-command.ts';
+import { uninstallAgent } from './uninstall-agent.ts';
 
 type Operations = {
   readonly [N in OperationName]: (
@@ -21,6 +22,7 @@ const PERFORM: Operations = {
   get_agent_status: agentStatus,
   list_agents: listAgents,
   revoke_agent: revokeAgent,
+  uninstall_agent: uninstallAgent,
   send_agent_command: sendCommand,
   configure_agents: configureAgents,
   describe_owner: (context) => Promise.resolve(context.owner),
@@ -34,8 +36,8 @@ const PERFORM: Operations = {
 export class LocalFleet implements Fleet {
   readonly #context: FleetContext;
 
-  constructor(context: FleetContext) {
-    this.#context = context;
+  constructor(context: Omit<FleetContext, 'installing'>) {
+    this.#context = { ...context, installing: new Set() };
   }
 
   async perform<N extends OperationName>(

@@ -1,7 +1,8 @@
+import { isDeepStrictEqual } from 'node:util';
 import type { Access } from '../../protocol/access.ts';
 import type { OwnerLock } from '../db/owner-lock.ts';
 import type { Fleet } from './fleet.ts';
-import type { OwnerInfo } from './operations.ts';
+import type { Serving } from './operations.ts';
 import type { Relay } from './relay.ts';
 import type { RemoteFleet } from './remote-fleet.ts';
 
@@ -61,6 +62,6 @@ export function ownerMembership(owner: Owner, relay: Relay, lock: OwnerLock): Me
 }
 
 /** Whether two processes would serve a data directory alike. */
-export function servesAlike(a: OwnerInfo['serving'], b: OwnerInfo['serving']): boolean {
-  return JSON.stringify(Object.entries(a).sort()) === JSON.stringify(Object.entries(b).sort());
+export function servesAlike(a: Serving, b: Serving): boolean {
+  return isDeepStrictEqual({ ...a }, { ...b });
 }

@@ -3,6 +3,7 @@ import { accessSchema } from '../../protocol/access.ts';
 import { agentConfigSchema, hostSchema } from '../../protocol/handshake.ts';
 import { CALL_TIMEOUT_MAX_MS } from '../../protocol/limits.ts';
 import { healthSchema, metricsSchema } from '../../protocol/telemetry.ts';
+import { deploySchema } from '../provisioning/deploy-target.ts';
 
 /**
  * What can be done with agents: arguments and results of every operation of `Fleet`. The tools take
@@ -61,6 +62,19 @@ const installArgs = z.strictObject({
     .default('admin')
     .describe('The most the agent may ever do: read < operate (start, stop, pull) < admin.'),
   labels: labelsSchema.optional().describe('Replaces the server’s labels: {"role": "web"}.'),
+  deploy: deploySchema
+    .optional()
+    .describe('Put the agent there now: {"kind":"ssh","host":"root@web-1"} or {"kind":"docker"}.'),
+  replace: z
+    .boolean()
+    .default(false)
+    .describe('Replace the agent that is there, connected or not, by a new container.'),
+  wait_seconds: z
+    .number()
+    .min(1)
+    .max(600)
+    .default(45)
+    .describe('With deploy: how long the new agent may take to connect.'),
 });
 
 const installResult = z.object({
@@ -69,6 +83,8 @@ const installResult = z.object({
   expires_at: isoTime,
   deploy_command: z.string(),
   compose_yaml: z.string(),
+  grants: z.array(z.string()).describe('What the container is granted, and what for.'),
+  removed: z.array(z.string()).describe('Containers and volumes of the agent that was replaced.'),
   status: statusSchema,
   warnings: z.array(z.string()),
 });
@@ -141,6 +157,25 @@ const configureResult = z.object({
   ),
 });
 
+const uninstallArgs = z.strictObject({
+  server_id: serverIdSchema,
+  forget: z
+    .boolean()
+    .default(false)
+    .describe('Also remove the server with its metrics and events from Tomo; the audit stays.'),
+});
+
+const uninstallResult = z.object({
+  success: z.boolean(),
+  agent_id: z.string(),
+  was_connected: z.boolean(),
+  removed: z.array(z.string()).describe('What the agent removed from its server.'),
+  left_behind: z
+    .array(z.string())
+    .describe('What may still be on the server, and how it is removed by hand; empty if nothing.'),
+  forgotten: z.boolean(),
+});
+
 /** The rules under which a data directory is served; whoever takes over keeps them. */
 const servingSchema = z.object({
   host: z.string(),
@@ -181,6 +216,7 @@ export const OPERATIONS = {
     result: z.object({ success: z.boolean(), agent_id: z.string(), was_connected: z.boolean() }),
     retry: false,
   },
+  uninstall_agent: { args: uninstallArgs, result: uninstallResult, retry: false },
   send_agent_command: { args: commandArgs, result: commandResult, retry: false },
   configure_agents: { args: configureArgs, result: configureResult, retry: false },
   describe_owner: { args: z.strictObject({}), result: ownerResult, retry: true },

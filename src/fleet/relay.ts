@@ -18,6 +18,8 @@ import { isOperation, parseArgs } from './operations.ts';
 
 /** How long closing waits for answers that are still to come. */
 const ANSWERS_MAX_MS = 300;
+/** How far an operation is, to the process that asked for it. */
+export const PROGRESS_METHOD = 'fleet/progress';
 /** The owner's last word on a socket. */
 const GOODBYE_METHOD = 'fleet/goodbye';
 /** Asks the owner for a sign of life. */
@@ -29,6 +31,8 @@ const performSchema = z.object({
   name: z.string().refine(isOperation, 'no such operation'),
   args: z.unknown(),
   caller: z.object({ actor: z.string(), access: accessSchema }),
+  /** Under which progress is told; absent if nobody listens. */
+  progress: z.string().optional(),
 });
 export type PerformParams = z.input<typeof performSchema>;
 
@@ -93,22 +97,38 @@ export class Relay implements AsyncDisposable {
     connection.onError(() => socket.destroy());
     connection.onRequest(PING_METHOD, () => null);
     connection.onRequest(PERFORM_METHOD, (params: unknown, token: CancellationToken) => {
-      const performing = this.#perform(params, token, gone.signal);
+      const performing = this.#perform(connection, params, token, gone.signal);
       this.#performing.add(performing);
       return performing.finally(() => this.#performing.delete(performing));
     });
     connection.listen();
   }
 
-  async #perform(params: unknown, token: CancellationToken, gone: AbortSignal): Promise<unknown> {
+  async #perform(
+    connection: MessageConnection,
+    params: unknown,
+    token: CancellationToken,
+    gone: AbortSignal,
+  ): Promise<unknown> {
     const cancelled = new AbortController();
     const onCancel = token.onCancellationRequested(() => cancelled.abort());
     try {
-      const { name, args, caller } = performSchema.parse(params);
+      const { name, args, caller, progress: id } = performSchema.parse(params);
       const signal = AbortSignal.any([gone, cancelled.signal]);
       const { fleet, ceiling } = this.#served;
       const access = lowerAccess(caller.access, ceiling);
-      return await fleet.perform(name, parseArgs(name, args), { ...caller, access, signal });
+      const progress = (message: string, fraction?: number): void => {
+        // A listener that has gone needs no progress.
+        void connection
+          .sendNotification(PROGRESS_METHOD, { id, message, fraction })
+          .catch(() => undefined);
+      };
+      return await fleet.perform(name, parseArgs(name, args), {
+        ...caller,
+        access,
+        signal,
+        ...(id === undefined ? {} : { progress }),
+      });
     } catch (cause) {
       const error = toTomoError(cause);
       if (!(cause instanceof TomoError)) this.#log.error({ err: cause }, 'relayed call failed');

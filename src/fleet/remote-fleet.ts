@@ -1,3 +1,4 @@
+import { randomUUID } from 'node:crypto';
 import { once } from 'node:events';
 import { connect, type Socket } from 'node:net';
 import { setTimeout as delay } from 'node:timers/promises';
@@ -14,7 +15,7 @@ import { z } from 'zod';
 import { errorName, TomoError } from '../../protocol/errors.ts';
 import type { Caller, Fleet } from './fleet.ts';
 import type { ArgsOf, OperationName, OperationResult, OwnerInfo } from './operations.ts';
-import { PERFORM_METHOD, type PerformParams, PING_METHOD } from './relay.ts';
+import { PERFORM_METHOD, type PerformParams, PING_METHOD, PROGRESS_METHOD } from './relay.ts';
 
 /** How often the owner is asked for a sign of life, and how long it may take to give it. */
 const PING_EVERY_MS = 2_000;
@@ -29,6 +30,7 @@ export class RemoteFleet implements Fleet, Disposable {
   readonly owner: OwnerInfo;
   readonly #connection: MessageConnection;
   readonly #socket: Socket;
+  readonly #progress = new Map<string, NonNullable<Caller['progress']>>();
 
   /** Rejects if no owner listens there, or it does not answer. */
   static async connect(socketPath: string): Promise<RemoteFleet> {
@@ -60,6 +62,10 @@ export class RemoteFleet implements Fleet, Disposable {
     this.#connection = connection;
     this.owner = owner;
     this.closed = new Promise((resolve) => socket.once('close', () => resolve()));
+    connection.onNotification(PROGRESS_METHOD, (params: unknown) => {
+      const { id, message, fraction } = progressSchema.parse(params);
+      this.#progress.get(id)?.(message, fraction);
+    });
     const timer = setInterval(() => void this.#ping(), PING_EVERY_MS);
     timer.unref();
     void this.closed.then(() => {
@@ -72,17 +78,19 @@ export class RemoteFleet implements Fleet, Disposable {
   async perform<N extends OperationName>(
     name: N,
     args: ArgsOf<N>,
-    { actor, access, signal }: Caller,
+    { actor, access, signal, progress }: Caller,
   ): Promise<OperationResult<N>> {
     const cancel = new CancellationTokenSource();
     const onAbort = (): void => cancel.cancel();
+    const id = progress === undefined ? undefined : randomUUID();
+    if (id !== undefined && progress !== undefined) this.#progress.set(id, progress);
     signal?.addEventListener('abort', onAbort, { once: true });
     if (signal?.aborted === true) onAbort();
     try {
       const type = new RequestType<PerformParams, OperationResult<N>, unknown>(PERFORM_METHOD);
       return await this.#connection.sendRequest(
         type,
-        { name, args, caller: { actor, access } },
+        { name, args, caller: { actor, access }, ...(id === undefined ? {} : { progress: id }) },
         cancel.token,
       );
     } catch (error) {
@@ -90,6 +98,7 @@ export class RemoteFleet implements Fleet, Disposable {
     } finally {
       signal?.removeEventListener('abort', onAbort);
       cancel.dispose();
+      if (id !== undefined) this.#progress.delete(id);
     }
   }
 
@@ -120,6 +129,12 @@ async function within<T>(work: Promise<T>, ms: number): Promise<T> {
     work.catch(() => undefined);
   }
 }
+
+const progressSchema = z.object({
+  id: z.string(),
+  message: z.string(),
+  fraction: z.number().optional(),
+});
 
 const factsSchema = z.record(z.string(), z.unknown()).catch({});
 

@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { ADMIN, READER, startFleet } from '../../test/support/fleet.ts';
 import { eventually } from '../../test/support/hub.ts';
-import { openHandle } from '../db/temporary-database.ts';
+import { openHandle } from '../../test/support/temporary-database.ts';
 
 describe('send_agent_command', () => {
   it('keeps an audit row without the secrets', async () => {

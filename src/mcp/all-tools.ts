@@ -6,6 +6,7 @@ import { listAgentCommandsTool } from './tools/list-agent-commands.ts';
 import { listAgentsTool } from './tools/list-agents.ts';
 import { revokeAgentTool } from './tools/revoke-agent.ts';
 import { sendAgentCommandTool } from './tools/send-agent-command.ts';
+import { uninstallAgentTool } from './tools/uninstall-agent.ts';
 
 /** The tools in the order of tools/list, which is fixed. */
 export const ALL_TOOLS: readonly Tool[] = [
@@ -16,4 +17,5 @@ export const ALL_TOOLS: readonly Tool[] = [
   installAgentTool,
   configureAgentsTool,
   revokeAgentTool,
+  uninstallAgentTool,
 ];

@@ -4,6 +4,7 @@ import { z } from 'zod';
 import type { Access } from '../../protocol/access.ts';
 import { TomoError, toTomoError } from '../../protocol/errors.ts';
 import type { Caller, Fleet } from '../fleet/fleet.ts';
+import { progressTo } from './tool-progress.ts';
 import { errorResult, successResult, type ToolResult } from './tool-result.ts';
 
 /** What a tool works with during one call. */
@@ -82,7 +83,13 @@ async function runTool<I extends z.ZodObject, O extends z.ZodObject>(
 ): Promise<ToolResult> {
   try {
     const parsed = parseArguments(spec, args);
-    const caller = { actor, access, signal: context.mcpReq.signal };
+    const progress = progressTo(context);
+    const caller = {
+      actor,
+      access,
+      signal: context.mcpReq.signal,
+      ...(progress === undefined ? {} : { progress }),
+    };
     const answer = await spec.run(parsed, { fleet, caller });
     // Keys beyond the output schema make clients fail, so only what it names goes out.
     const structured = spec.output.parse(answer.structured);

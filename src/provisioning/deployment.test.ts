@@ -1,9 +1,11 @@
 import { execFileSync } from 'node:child_process';
 import { describe, expect, it } from 'vitest';
 import { ACCESS_LEVELS } from '../../protocol/access.ts';
-import { type DeploymentRequest, deployment } from './deployment.ts';
+import type { PlanRequest } from './container-plan.ts';
+import { deployment } from './deployment.ts';
 
-const REQUEST: DeploymentRequest = {
+const REQUEST: PlanRequest = {
+  serverId: 'web-1',
   publicUrl: 'https://tomo.example.org',
   code: '7K2Q-M9XW-4TND-8HJA',
   access: 'admin',
@@ -19,6 +21,8 @@ interface Container {
   network: string | undefined;
   pid: string | undefined;
   capabilities: string[];
+  security: string[];
+  labels: Record<string, string>;
   volumes: string[];
   environment: Record<string, string>;
 }
@@ -32,6 +36,8 @@ describe('the deploy command', () => {
       network: undefined,
       pid: 'host',
       capabilities: ['SYS_ADMIN', 'SYS_PTRACE'],
+      security: ['apparmor=unconfined', 'label=disable'],
+      labels: { 'tomo.agent': '1', 'tomo.server_id': 'web-1' },
       volumes: ['/var/run/docker.sock:/var/run/docker.sock', '/:/host:ro', 'tomo-agent-data:/data'],
       environment: {
         REGISTER_CODE: '7K2Q-M9XW-4TND-8HJA',
@@ -42,7 +48,7 @@ describe('the deploy command', () => {
 
   it('asks for no rights that a lower access does not need, and names that access', () => {
     const container = fromCommand(deployment({ ...REQUEST, access: 'operate' }).deployCommand);
-    expect(container).toMatchObject({ pid: undefined, capabilities: [] });
+    expect(container).toMatchObject({ pid: undefined, capabilities: [], security: [] });
     expect(container.environment).toMatchObject({ ACCESS: 'operate' });
   });
 
@@ -115,6 +121,8 @@ function fromCommand(command: string): Container {
     network: all('--network')[0],
     pid: all('--pid')[0],
     capabilities: all('--cap-add'),
+    security: all('--security-opt'),
+    labels: Object.fromEntries(all('--label').map((pair) => splitOnce(pair, '='))),
     volumes: all('-v'),
     environment: Object.fromEntries(all('-e').map((pair) => splitOnce(pair, '='))),
   };
@@ -130,6 +138,8 @@ function fromCompose(text: string): Container {
     network: service?.['network_mode'] as string | undefined,
     pid: service?.['pid'] as string | undefined,
     capabilities: (service?.['cap_add'] ?? []) as string[],
+    security: (service?.['security_opt'] ?? []) as string[],
+    labels: service?.['labels'] as Record<string, string>,
     volumes: service?.['volumes'] as string[],
     environment: service?.['environment'] as Record<string, string>,
   };
@@ -139,7 +149,7 @@ type Yaml = Record<string, unknown>;
 
 /** Mappings, lists of scalars, bare and double-quoted scalars: what the file is made of. */
 function parseYaml(text: string): Yaml {
-  const lines = text.split('\n').filter((line) => line !== '');
+  const lines = text.split('\n').filter((line) => line !== '' && !line.startsWith('#'));
   const indentOf = (line: string | undefined) => line?.search(/\S/) ?? -1;
   const block = (indent: number): Yaml | string[] => {
     const map: Yaml = {};

@@ -1,74 +1,72 @@
-import type { Access } from '../../protocol/access.ts';
-import { hubWebSocketUrl, isLoopback } from './hub-address.ts';
+import {
+  AGENT_IMAGE,
+  type ContainerPlan,
+  containerPlan,
+  type PlanRequest,
+} from './container-plan.ts';
+import { isLoopback } from './hub-address.ts';
 import { shellQuote } from './shell-quote.ts';
-
-const AGENT_IMAGE = 'ghcr.io/tomo/agent:latest';
-const CONTAINER_NAME = 'tomo-agent';
-const DATA_VOLUME = 'tomo-agent-data';
-
-export interface DeploymentRequest {
-  /** http or https base URL that agents reach this server by. */
-  readonly publicUrl: string;
-  readonly code: string;
-  readonly access: Access;
-}
 
 export interface Deployment {
   /** For a POSIX shell on the server. */
   readonly deployCommand: string;
   /** The same as a compose file. */
   readonly composeYaml: string;
+  /** What the container is granted, and what for. */
+  readonly grants: readonly string[];
   readonly warnings: readonly string[];
 }
 
 /** The texts with which a person puts an agent on a server. */
-export function deployment(request: DeploymentRequest): Deployment {
+export function deployment(request: PlanRequest): Deployment {
   const plan = containerPlan(request);
   return {
     deployCommand: deployCommand(plan),
     composeYaml: composeYaml(plan),
-    warnings: warnings(request),
+    grants: plan.grants,
+    warnings: [
+      `The image ${AGENT_IMAGE} must be on the server or in a registry it reaches; install_agent with deploy builds it there if need be.`,
+      ...addressWarnings(request.publicUrl),
+    ],
   };
 }
 
-interface ContainerPlan {
-  readonly volumes: readonly string[];
-  readonly environment: Readonly<Record<string, string>>;
-  /** Host network: the only one on which a loopback address is the server itself. */
-  readonly hostNetwork: boolean;
-  /** What `nsenter` needs to run commands on the server instead of in the container. */
-  readonly hostShell: boolean;
-}
-
-function containerPlan({ publicUrl, code, access }: DeploymentRequest): ContainerPlan {
-  return {
-    volumes: ['/var/run/docker.sock:/var/run/docker.sock', '/:/host:ro', `${DATA_VOLUME}:/data`],
-    environment: {
-      REGISTER_CODE: code,
-      SERVER_URL: hubWebSocketUrl(publicUrl),
-      ...(access === 'admin' ? {} : { ACCESS: access }),
-    },
-    hostNetwork: isLoopback(publicUrl),
-    hostShell: access === 'admin',
-  };
+/** What a person should know of the address that agents are given. */
+export function addressWarnings(publicUrl: string): string[] {
+  if (isLoopback(publicUrl)) {
+    return [
+      `${publicUrl} is this machine's own address: only an agent on this machine can reach it. For other servers start Tomo with --public-url and an address that they can reach.`,
+    ];
+  }
+  if (!publicUrl.startsWith('http:')) return [];
+  return [
+    `${publicUrl} is not encrypted: whoever is on the way to it can read the agent's token and all it does. Give Tomo TLS, or a proxy that adds it, and an https --public-url.`,
+  ];
 }
 
 function deployCommand(plan: ContainerPlan): string {
+  const each = (flag: string, values: readonly string[]): string[] =>
+    values.flatMap((value) => [flag, value]);
+  const pairs = (values: Readonly<Record<string, string>>): string[] =>
+    Object.entries(values).map(([name, value]) => `${name}=${value}`);
   const words = [
     'docker',
     'run',
     '-d',
-    '--name',
-    CONTAINER_NAME,
-    '--restart',
-    'always',
+    ...each('--name', [plan.name]),
+    ...each('--restart', ['always']),
+    ...each('--label', pairs(plan.labels)),
     ...(plan.hostNetwork ? ['--network', 'host'] : []),
-    ...(plan.hostShell
-      ? ['--pid', 'host', '--cap-add', 'SYS_ADMIN', '--cap-add', 'SYS_PTRACE']
-      : []),
-    ...plan.volumes.flatMap((volume) => ['-v', volume]),
-    ...Object.entries(plan.environment).flatMap(([name, value]) => ['-e', `${name}=${value}`]),
-    AGENT_IMAGE,
+    ...(plan.hostShell === undefined
+      ? []
+      : [
+          ...each('--pid', ['host']),
+          ...each('--cap-add', plan.hostShell.capabilities),
+          ...each('--security-opt', plan.hostShell.securityOptions),
+        ]),
+    ...each('-v', plan.binds),
+    ...each('-e', pairs(plan.environment)),
+    plan.image,
   ];
   return words.map(shellQuote).join(' ');
 }
@@ -76,45 +74,29 @@ function deployCommand(plan: ContainerPlan): string {
 function composeYaml(plan: ContainerPlan): string {
   // Compose replaces $NAME in any value; a doubled dollar stays one.
   const scalar = (value: string): string => JSON.stringify(value).replaceAll('$', () => '$$');
-  const list = (items: readonly string[]): string[] =>
-    items.map((item) => `      - ${scalar(item)}`);
-  const environment = Object.entries(plan.environment).map(
-    ([name, value]) => `      ${name}: ${scalar(value)}`,
-  );
+  const list = (name: string, items: readonly string[]): string[] =>
+    items.length === 0 ? [] : [`    ${name}:`, ...items.map((item) => `      - ${scalar(item)}`)];
+  const map = (name: string, values: Readonly<Record<string, string>>): string[] => [
+    `    ${name}:`,
+    ...Object.entries(values).map(([key, value]) => `      ${key}: ${scalar(value)}`),
+  ];
   return [
+    ...plan.grants.map((grant) => `# ${grant}`),
     'services:',
-    `  ${CONTAINER_NAME}:`,
-    `    image: ${AGENT_IMAGE}`,
-    `    container_name: ${CONTAINER_NAME}`,
+    `  ${plan.name}:`,
+    `    image: ${plan.image}`,
+    `    container_name: ${plan.name}`,
     '    restart: always',
+    ...map('labels', plan.labels),
     ...(plan.hostNetwork ? ['    network_mode: host'] : []),
-    ...(plan.hostShell
-      ? ['    pid: host', '    cap_add:', ...list(['SYS_ADMIN', 'SYS_PTRACE'])]
-      : []),
-    '    environment:',
-    ...environment,
-    '    volumes:',
-    ...list(plan.volumes),
+    ...(plan.hostShell === undefined ? [] : ['    pid: host']),
+    ...list('cap_add', plan.hostShell?.capabilities ?? []),
+    ...list('security_opt', plan.hostShell?.securityOptions ?? []),
+    ...map('environment', plan.environment),
+    ...list('volumes', plan.binds),
     'volumes:',
-    `  ${DATA_VOLUME}:`,
-    `    name: ${DATA_VOLUME}`,
+    `  ${plan.dataVolume}:`,
+    `    name: ${plan.dataVolume}`,
     '',
   ].join('\n');
-}
-
-function warnings({ publicUrl }: DeploymentRequest): string[] {
-  const notes = [
-    `The image ${AGENT_IMAGE} must be on the server or in a registry it reaches. Without it, run the agent from a checkout there: SERVER_URL, REGISTER_CODE and DATA_DIR in the environment, then "node src/main.ts agent".`,
-  ];
-  if (publicUrl.startsWith('http:') && !isLoopback(publicUrl)) {
-    notes.push(
-      `${publicUrl} is not encrypted: whoever is on the way to it can read the agent's token and all it does. Give Tomo TLS, or a proxy that adds it, and an https --public-url.`,
-    );
-  }
-  if (isLoopback(publicUrl)) {
-    notes.push(
-      `${publicUrl} is this machine's own address: only an agent on this machine can reach it. For other servers start Tomo with --public-url and an address that they can reach.`,
-    );
-  }
-  return notes;
 }

@@ -25,7 +25,7 @@ describe('the lines that the quickstart prints', () => {
     const line = /MCP inspector +(.+)/.exec(quickstart.output())?.[1] ?? '';
     const { stdout } = await run('sh', ['-c', line]);
     expect(z.object({ tools: z.array(z.unknown()) }).parse(JSON.parse(stdout)).tools).toHaveLength(
-      7,
+      8,
     );
   });
 

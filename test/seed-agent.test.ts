@@ -1,8 +1,8 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { fileURLToPath } from 'node:url';
 import { expect, it, onTestFinished } from 'vitest';
-import { temporaryDirectory } from '../src/db/temporary-database.ts';
 import { eventually, startHub, type TestHub } from './support/hub.ts';
+import { temporaryDirectory } from './support/temporary-database.ts';
 
 const PROGRAM = fileURLToPath(new URL('support/seed-agent.ts', import.meta.url));
 

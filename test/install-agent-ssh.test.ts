@@ -97,6 +97,18 @@ describe.skipIf(!possible)('install_agent that deploys by itself', () => {
     });
   });
 
+  it('an engine’s socket that this user may not use: says so', async () => {
+    const other = await startServer(started, { uid: 65_534 });
+    const elsewhere = await connect(started, 'v2-auto', other.http);
+    const before = await inventory();
+    const { structuredContent } = await elsewhere.callTool('install_agent', {
+      server_id: 'web-2',
+      deploy: { kind: 'docker', host: server.dockerHost },
+    });
+    expect(structuredContent).toMatchObject({ error: { name: 'DOCKER_NOT_PERMITTED' } });
+    expect(await inventory()).toEqual(before);
+  });
+
   it('no Docker on the host: the command that installs it', async () => {
     useSsh(`-F ${bare.sshConfig}`);
     expect(await failure({ deploy: { kind: 'ssh', host: 'root@bare-2' } })).toMatchObject({

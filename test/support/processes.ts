@@ -46,8 +46,8 @@ export class Started implements AsyncDisposable {
     this.#stops.push(stop);
   }
 
-  tomo(args: string[], env: Record<string, string> = {}): Program {
-    return this.#start([TOMO, ...args], env);
+  tomo(args: string[], env: Record<string, string> = {}, user: { uid?: number } = {}): Program {
+    return this.#start([TOMO, ...args], env, user);
   }
 
   agent(env: Record<string, string>, user: { uid?: number } = {}): Program {

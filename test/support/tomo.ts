@@ -27,6 +27,8 @@ export interface ServerOptions {
   readonly port?: number;
   readonly args?: string[];
   readonly env?: Record<string, string>;
+  /** Another user to run it as. */
+  readonly uid?: number;
   /** Where it listens, if `args` say otherwise than this machine's own address. */
   readonly address?: string;
 }
@@ -39,7 +41,9 @@ export async function startServer(
   const port = options.port ?? (await freePort());
   const flags = ['--data-dir', dataDir, '--port', String(port)];
   const env = { TOMO_TOKEN: TEST_TOKEN, ...options.env };
-  const program = started.tomo(['serve', ...flags, ...(options.args ?? [])], env);
+  const user = options.uid === undefined ? {} : { uid: options.uid };
+  if (options.uid !== undefined) chownSync(dataDir, options.uid, options.uid);
+  const program = started.tomo(['serve', ...flags, ...(options.args ?? [])], env, user);
   await program.line('joined the data directory');
   const url = `http://${options.address ?? '127.0.0.1'}:${port}`;
   return {

@@ -20,6 +20,7 @@ const environmentSchema = z.object({
   DOCKER_HOST: z.string().optional(),
   LOG_LEVEL: z.enum(LOG_LEVELS).default('info'),
   TOMO_AGENT_PARENT: z.string().optional(),
+  TOMO_AGENT_IMAGE: z.string().optional(),
 });
 
 /** What the agent was started with. */
@@ -34,6 +35,8 @@ export interface AgentOptions {
   readonly logLevel: (typeof LOG_LEVELS)[number];
   /** Started by another program of ours through a pipe on stdin: ends when that pipe ends. */
   readonly hasParent: boolean;
+  /** Our image's HEALTHCHECK looks for the health file. */
+  readonly hasHealthCheck: boolean;
 }
 
 /** A variable that is missing or not allowed; the message is one line for a person. */
@@ -57,6 +60,7 @@ export function readOptions(environment: Environment): AgentOptions {
     dockerHost: data.DOCKER_HOST,
     logLevel: data.LOG_LEVEL,
     hasParent: data.TOMO_AGENT_PARENT === '1',
+    hasHealthCheck: data.TOMO_AGENT_IMAGE === '1',
   });
 }
 

@@ -35,7 +35,7 @@ export async function runAgent(started: Started): Promise<ConnectionEnd> {
   const isContained = isInContainer() && !options.hasParent;
   const engine = new DockerEngine(options.dockerHost);
   const own = new OwnContainer({ engine, dataDir: options.dataDir, isContained });
-  const health = isContained ? new HealthFile(log) : undefined;
+  const health = options.hasHealthCheck ? new HealthFile(log) : undefined;
   const connection = await prepare(started, { engine, own, health });
   const end = await connection.run(signal);
   if (end !== 'stopped' && isContained) await endForGood({ own, engine, log }, signal);

@@ -116,6 +116,12 @@ export class LocalAgent implements AsyncDisposable {
     this.#child = child;
     await once(child, 'exit');
     if (this.#stopping.signal.aborted) return false;
+    // The hub may not have seen its end yet; who is connected a moment later is another.
+    await delay(CHECK_MS, undefined, { signal: this.#stopping.signal }).catch(() => undefined);
+    if (child.exitCode === 0 && (await this.#state())?.status === 'connected') {
+      log.warn('agent "local" was replaced by another; the one of this process stays away');
+      return false;
+    }
     if (child.exitCode === EXIT_CONFIGURATION) {
       log.error('the local agent cannot start with this environment; its message is above');
       return false;

@@ -186,9 +186,18 @@ describe.skipIf(!possible)('an agent in its container on a server', () => {
         await new Promise((resolve) => setTimeout(resolve, 50));
       }
     })();
+    const long = call('send_agent_command', {
+      method: 'system.exec',
+      params: { command: 'sleep 6; echo finished' },
+    });
     const second = await call('install_agent', { deploy, replace: true });
     over = true;
     await pinging;
+    // What ran on the old agent was let finish, and its answer came.
+    expect((await long).structuredContent).toMatchObject({
+      status: 'succeeded',
+      result: { stdout: 'finished\n', exit_code: 0 },
+    });
     expect(second.structuredContent).toMatchObject({
       status: 'connected',
       agent_id: first.structuredContent?.['agent_id'],
@@ -198,6 +207,41 @@ describe.skipIf(!possible)('an agent in its container on a server', () => {
     expect(pings.length).toBeGreaterThan(5);
     const names = (await server.run("docker ps -a --format '{{.Names}}'")).stdout.trim();
     expect(names).toMatch(/^tomo-agent-[0-9a-f]{6}$/);
+    expect((await call('uninstall_agent')).structuredContent).toMatchObject({ left_behind: [] });
+    await vi.waitFor(async () => expect(await leftovers()).toEqual(['', '']), 30_000);
+  });
+
+  it('is replaced while it is away, and goes on if its replacement fails', async () => {
+    const deploy = { kind: 'docker', host: server.dockerHost };
+    expect((await call('install_agent', { deploy })).structuredContent).toMatchObject({
+      status: 'connected',
+    });
+    await server.run('docker stop -t 1 tomo-agent');
+    await server.run('docker tag ghcr.io/tomo/agent:latest good');
+    await server.run(
+      `mkdir -p /run/bad && printf 'FROM good\nENTRYPOINT ["sleep","60"]\n' > /run/bad/Dockerfile && DOCKER_BUILDKIT=0 docker build -q -t ghcr.io/tomo/agent:latest /run/bad`,
+    );
+    const failing = call('install_agent', { deploy, replace: true, wait_seconds: 6 });
+    await vi.waitFor(async () => {
+      const { stdout } = await server.run("docker ps --format '{{.Names}}'");
+      expect(stdout).toContain('tomo-agent-');
+    }, 20_000);
+    // The old one comes back meanwhile: that must not pass for the new one.
+    await server.run('docker start tomo-agent');
+    expect((await failing).structuredContent).toMatchObject({
+      error: { name: 'AGENT_DID_NOT_REGISTER' },
+    });
+    expect((await server.run("docker ps -a --format '{{.Names}}'")).stdout.trim()).toBe(
+      'tomo-agent',
+    );
+    await connected();
+    await server.run('docker tag good ghcr.io/tomo/agent:latest; docker rmi good');
+    await server.run('docker stop -t 1 tomo-agent');
+    const replaced = await call('install_agent', { deploy, replace: true });
+    expect(replaced.structuredContent).toMatchObject({
+      status: 'connected',
+      removed: ['tomo-agent', 'tomo-agent-data'],
+    });
     expect((await call('uninstall_agent')).structuredContent).toMatchObject({ left_behind: [] });
     await vi.waitFor(async () => expect(await leftovers()).toEqual(['', '']), 30_000);
   });

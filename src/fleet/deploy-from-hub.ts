@@ -1,8 +1,11 @@
+import { setTimeout as delay } from 'node:timers/promises';
 import { TomoError } from '../../protocol/errors.ts';
+import { RETIRE_MAX_MS } from '../../protocol/limits.ts';
+import type { ConnectedAgent } from '../agent-hub/agent-connection.ts';
 import type { AgentRow } from '../db/agent-row.ts';
 import type { ContainerPlan } from '../provisioning/container-plan.ts';
 import { deployAgent, removeOtherAgents } from '../provisioning/deploy-agent.ts';
-import { openTarget } from '../provisioning/deploy-target.ts';
+import { type DeployTarget, openTarget } from '../provisioning/deploy-target.ts';
 import type { Caller } from './fleet.ts';
 import type { FleetContext } from './fleet-context.ts';
 import type { ArgsOf } from './operations.ts';
@@ -10,44 +13,82 @@ import type { ArgsOf } from './operations.ts';
 const NEVER = new AbortController().signal;
 const CLEAN_UP_MAX_MS = 60_000;
 
+/** A deployment's code, and whether it is a candidate's ticket. */
+export interface DeployCode {
+  readonly text: string;
+  readonly isTicket: boolean;
+  readonly agent: AgentRow;
+}
+
+export interface Deployed {
+  /** Containers and volumes of the agent that was replaced. */
+  readonly removed: readonly string[];
+  readonly warnings: readonly string[];
+}
+
 /**
- * Puts an agent's container on its target and waits until the hub has it; with `replace` the one that
- * was there goes afterwards. Answers what was removed. Throws what `openTarget` and `deployAgent` throw.
+ * Puts an agent's container on its target and waits until this very agent has come in; with `replace`
+ * the one that was there goes once it has finished its commands. Throws what `openTarget` and
+ * `deployAgent` throw.
  */
 export async function deployFromHub(
   context: FleetContext,
-  agent: AgentRow,
+  code: DeployCode,
   plan: ContainerPlan,
-  { deploy, replace, wait_seconds }: ArgsOf<'install_agent'>,
-  { progress = () => undefined, signal = NEVER }: Caller,
-): Promise<string[]> {
-  if (deploy === undefined) return [];
+  args: ArgsOf<'install_agent'>,
+  caller: Caller,
+): Promise<Deployed> {
+  const { progress = () => undefined, signal = NEVER } = caller;
+  if (args.deploy === undefined) return { removed: [], warnings: [] };
   const { hub } = context;
-  const isCandidate = hub.connected(agent.id) !== undefined;
+  await using target = await openTarget(args.deploy, progress, signal);
   const waiting = new AbortController();
-  await using target = await openTarget(deploy, progress, signal);
   // Before the container starts: who came and went meanwhile is not remembered.
-  const wait = { since: Date.now(), signal: waiting.signal };
-  const cameIn = isCandidate
-    ? promoted(context, agent.id, waiting.signal)
-    : hub.waitForConnection(agent.id, wait);
-  cameIn.catch(() => undefined);
+  const cameIn = code.isTicket
+    ? promoted(context, code.agent.id, waiting.signal)
+    : registered(context, code, waiting.signal);
+  const finished = hub.waitForDeparture(code.agent.id, waiting.signal);
+  for (const wait of [cameIn, finished]) wait.catch(() => undefined);
   try {
     await deployAgent(target, plan, {
       progress,
       signal,
       cameIn,
-      giveUp: () => gaveUp(context, agent.id, isCandidate),
-      waitMs: wait_seconds * 1_000,
+      giveUp: () => gaveUp(context, code),
+      waitMs: args.wait_seconds * 1_000,
     });
+    progress('connected');
+    if (!args.replace) return { removed: [], warnings: [] };
+    progress('letting the replaced agent finish its commands');
+    await Promise.race([finished, delay(RETIRE_MAX_MS, undefined, { ref: false })]);
+    return await cleanUp(target, code.agent.serverId, plan, progress);
   } finally {
     waiting.abort();
   }
-  progress('connected');
-  if (!replace) return [];
+}
+
+/** The new agent is in: what cannot be removed of the old one is said, and is no failure. */
+async function cleanUp(
+  target: DeployTarget,
+  serverId: string,
+  plan: ContainerPlan,
+  progress: NonNullable<Caller['progress']>,
+): Promise<Deployed> {
   progress('removing the agent that was replaced');
-  const cleanUp = AbortSignal.timeout(CLEAN_UP_MAX_MS);
-  return removeOtherAgents(target.engine, agent.serverId, plan, cleanUp);
+  try {
+    const limit = AbortSignal.timeout(CLEAN_UP_MAX_MS);
+    return {
+      removed: await removeOtherAgents(target.engine, serverId, plan, limit),
+      warnings: [],
+    };
+  } catch (error) {
+    const reason = error instanceof Error ? error.message : String(error);
+    const look = `${target.docker} ps -a --filter label=tomo.server_id=${serverId}`;
+    return {
+      removed: [],
+      warnings: [`The replaced agent could not be removed (${reason}). "${look}" shows it.`],
+    };
+  }
 }
 
 async function promoted(
@@ -62,11 +103,27 @@ async function promoted(
   );
 }
 
-/** Withdraws what has not come in yet. False if it came in at the last moment. */
-async function gaveUp(
+/** Waits for the agent that this code let in: an older one of the same server may come back meanwhile. */
+async function registered(
   { hub }: FleetContext,
-  agentId: string,
-  isCandidate: boolean,
-): Promise<boolean> {
-  return isCandidate ? hub.dropCandidate(agentId) : hub.connected(agentId) === undefined;
+  code: DeployCode,
+  signal: AbortSignal,
+): Promise<void> {
+  let since = 0;
+  for (;;) {
+    const agent = await hub.waitForConnection(code.agent.id, { since, signal });
+    if (cameInWith(agent, code)) return;
+    since = agent.connectedAt + 1;
+  }
+}
+
+/** Withdraws what has not come in yet. False if it came in at the last moment. */
+async function gaveUp({ hub }: FleetContext, code: DeployCode): Promise<boolean> {
+  if (code.isTicket) return hub.dropCandidate(code.agent.id);
+  const agent = hub.connected(code.agent.id);
+  return agent === undefined || !cameInWith(agent, code);
+}
+
+function cameInWith({ hello }: ConnectedAgent, code: DeployCode): boolean {
+  return hello.type === 'register' && hello.code === code.text;
 }

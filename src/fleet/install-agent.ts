@@ -1,11 +1,12 @@
 import { randomBytes, randomUUID } from 'node:crypto';
+import type { Access } from '../../protocol/access.ts';
 import { TomoError } from '../../protocol/errors.ts';
 import { CODE_TTL_DEFAULT_MINUTES } from '../../protocol/limits.ts';
 import { hashRegistrationCode, newRegistrationCode } from '../agent-hub/credentials.ts';
 import type { AgentRow } from '../db/agent-row.ts';
 import { containerPlan, type PlanRequest } from '../provisioning/container-plan.ts';
 import { deployment } from '../provisioning/deployment.ts';
-import { deployFromHub } from './deploy-from-hub.ts';
+import { type DeployCode, deployFromHub } from './deploy-from-hub.ts';
 import type { Caller } from './fleet.ts';
 import { type FleetContext, isoTime } from './fleet-context.ts';
 import type { ArgsOf, OperationResult } from './operations.ts';
@@ -46,21 +47,25 @@ async function install(
   const existing = await context.db.agents.findByServer(args.server_id);
   const connected = existing !== undefined && context.hub.connected(existing.id) !== undefined;
   if (connected && !args.replace) throw alreadyConnected(args.server_id);
-  // A connected agent keeps its token until its replacement has proved itself.
-  const code = await (connected ? issueTicket(context, existing) : issueCode(context, args));
+  const access = args.access ?? existing?.access ?? 'admin';
+  const code = await issueCode(context, { ...args, access }, existing);
   const request: PlanRequest = {
     publicUrl: context.publicUrl,
     serverId: args.server_id,
     code: code.text,
-    access: connected ? existing.access : args.access,
+    access,
     ...(args.replace ? { suffix: randomBytes(SUFFIX_BYTES).toString('hex') } : {}),
   };
-  const removed =
-    args.deploy === undefined
-      ? []
-      : await deployFromHub(context, code.agent, containerPlan(request), args, caller);
+  const { removed, warnings } = await deployFromHub(
+    context,
+    code,
+    containerPlan(request),
+    args,
+    caller,
+  );
   const agent = (await context.db.agents.findById(code.agent.id)) ?? code.agent;
   const texts = deployment(request);
+  const manual = args.deploy === undefined ? [...texts.warnings, ...replacedByHand(args)] : [];
   return {
     agent_id: agent.id,
     registration_code: code.text,
@@ -68,19 +73,29 @@ async function install(
     deploy_command: texts.deployCommand,
     compose_yaml: texts.composeYaml,
     grants: [...texts.grants],
-    removed,
+    removed: [...removed],
     status: context.hub.connected(agent.id) === undefined ? agent.status : 'connected',
-    warnings: args.deploy === undefined ? [...texts.warnings] : [],
+    warnings: [...manual, ...warnings],
   };
 }
 
-interface IssuedCode {
-  readonly text: string;
-  readonly expiresAt: number;
-  readonly agent: AgentRow;
+function replacedByHand({ replace, server_id }: InstallArgs): string[] {
+  if (!replace) return [];
+  return [
+    `When the new agent is connected, the old one stops by itself; its container and volume stay. "docker ps -a --filter label=tomo.server_id=${server_id}" shows it, "docker rm -v" removes it.`,
+  ];
 }
 
-async function issueCode(context: FleetContext, args: InstallArgs): Promise<IssuedCode> {
+interface IssuedCode extends DeployCode {
+  readonly expiresAt: number;
+}
+
+/** A code for a new agent; a ticket where there is an agent that keeps its token until it is replaced. */
+async function issueCode(
+  context: FleetContext,
+  args: InstallArgs & { access: Access },
+  existing: AgentRow | undefined,
+): Promise<IssuedCode> {
   const { text, ...code } = await newCode(context);
   const agent = await context.db.agents.install({
     agentId: randomUUID(),
@@ -89,13 +104,13 @@ async function issueCode(context: FleetContext, args: InstallArgs): Promise<Issu
     ...(args.labels === undefined ? {} : { labels: args.labels }),
     ...code,
   });
-  return { text, expiresAt: code.expiresAt, agent };
-}
-
-async function issueTicket(context: FleetContext, agent: AgentRow): Promise<IssuedCode> {
-  const { text, ...code } = await newCode(context);
-  await context.db.agents.issueTicket({ agentId: agent.id, ...code });
-  return { text, expiresAt: code.expiresAt, agent };
+  const hasToken = existing !== undefined && existing.registeredAt !== null;
+  if (!args.replace || !hasToken || existing.status === 'revoked') {
+    return { text, expiresAt: code.expiresAt, agent, isTicket: false };
+  }
+  const { text: ticket, ...codeOfTicket } = await newCode(context);
+  await context.db.agents.issueTicket({ agentId: agent.id, ...codeOfTicket });
+  return { text: ticket, expiresAt: codeOfTicket.expiresAt, agent, isTicket: true };
 }
 
 async function newCode(context: FleetContext): Promise<{

@@ -59,8 +59,10 @@ const errorSchema = z.object({
 const installArgs = z.strictObject({
   server_id: serverIdSchema,
   access: accessSchema
-    .default('admin')
-    .describe('The most the agent may ever do: read < operate (start, stop, pull) < admin.'),
+    .optional()
+    .describe(
+      'The most the agent may ever do: read < operate (start, stop, pull) < admin. Default: as it was, admin for a new one.',
+    ),
   labels: labelsSchema.optional().describe('Replaces the server’s labels: {"role": "web"}.'),
   deploy: deploySchema
     .optional()

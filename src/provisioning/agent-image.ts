@@ -15,6 +15,8 @@ const CONTEXT_FILES = {
   'dist/agent.mjs': '../../dist/agent.mjs',
 } as const;
 const BUILD_LOG_MAX_CHARS = 2_000;
+/** How engines say that a registry does not hand the image out. */
+const REFUSALS = new Set<string>(['IMAGE_NOT_FOUND', 'DOCKER_REFUSED', 'CONFLICT', 'NOT_FOUND']);
 
 interface ImageOptions {
   readonly progress: Progress;
@@ -37,7 +39,7 @@ export async function ensureAgentImage(
     await pullImage(engine, reference, signal, (line, share) => progress(`pull: ${line}`, share));
     return;
   } catch (error) {
-    if (!(error instanceof TomoError) || error.name !== 'IMAGE_NOT_FOUND') throw error;
+    if (!(error instanceof TomoError) || !REFUSALS.has(error.name)) throw error;
     progress(`${image} is not to be had from its registry; building it there`);
     await buildImage(engine, image, error, { progress, signal });
   }

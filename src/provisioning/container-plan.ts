@@ -27,8 +27,7 @@ export interface ContainerPlan {
   readonly image: string;
   readonly dataVolume: string;
   readonly labels: Readonly<Record<string, string>>;
-  /** `source:target[:mode]`, as docker run -v. */
-  readonly binds: readonly string[];
+  readonly mounts: readonly Mount[];
   readonly environment: Readonly<Record<string, string>>;
   /** Host network: the only one on which a loopback address is the server itself. */
   readonly hostNetwork: boolean;
@@ -36,6 +35,13 @@ export interface ContainerPlan {
   readonly hostShell: HostShell | undefined;
   /** What each right is for, for a person who is asked to grant it. */
   readonly grants: readonly string[];
+}
+
+/** A path of the server or a volume, and where the container has it. */
+export interface Mount {
+  readonly source: string;
+  readonly target: string;
+  readonly readOnly: boolean;
 }
 
 interface HostShell {
@@ -60,7 +66,11 @@ export function containerPlan(request: PlanRequest): ContainerPlan {
     image: AGENT_IMAGE,
     dataVolume,
     labels: { [AGENT_LABEL]: '1', [SERVER_LABEL]: serverId },
-    binds: [`${ENGINE_SOCKET}:${ENGINE_SOCKET}`, '/:/host:ro', `${dataVolume}:/data`],
+    mounts: [
+      { source: ENGINE_SOCKET, target: ENGINE_SOCKET, readOnly: false },
+      { source: '/', target: '/host', readOnly: true },
+      { source: dataVolume, target: '/data', readOnly: false },
+    ],
     environment: {
       REGISTER_CODE: code,
       SERVER_URL: hubWebSocketUrl(publicUrl),

@@ -11,6 +11,8 @@ import type { Progress } from './progress.ts';
 
 const WATCH_MS = 500;
 const UNDO_MAX_MS = 30_000;
+/** How long an engine may take for a step that is not cut off by a cancel. */
+const STEP_MAX_MS = 60_000;
 
 export interface DeployOptions {
   readonly progress: Progress;
@@ -39,17 +41,19 @@ export async function deployAgent(
   const undo = new Undo(engine);
   try {
     progress(`creating container ${plan.name}`);
-    // None of these is cut off by a cancel: the engine would carry it out after its undoing.
-    await createVolume(engine, plan);
+    // A cancel cuts off none of these: the engine would carry it out after its undoing.
     undo.add(`/volumes/${plan.dataVolume}`);
-    await createContainer(engine, plan);
+    await createVolume(engine, plan);
     undo.add(`/containers/${plan.name}`, { force: true, v: true });
+    await createContainer(engine, plan);
     signal.throwIfAborted();
-    await engine.request({ method: 'POST', path: `/containers/${plan.name}/start` });
+    const path = `/containers/${plan.name}/start`;
+    await engine.request({ method: 'POST', path, signal: AbortSignal.timeout(STEP_MAX_MS) });
     progress('waiting for the agent to connect');
     await waitForAgent(target, plan, options);
   } catch (error) {
-    if (!(await options.giveUp())) return;
+    // A database that refuses must not keep what was made from being removed.
+    if (!(await options.giveUp().catch(() => true))) return;
     progress('failed; removing what was made');
     await undo.run();
     throw signal.aborted ? cancelled() : error;
@@ -136,7 +140,12 @@ async function createVolume(
   { dataVolume, labels }: ContainerPlan,
 ): Promise<void> {
   const body = { Name: dataVolume, Labels: labels };
-  await engine.request({ method: 'POST', path: '/volumes/create', body });
+  await engine.request({
+    method: 'POST',
+    path: '/volumes/create',
+    body,
+    signal: AbortSignal.timeout(STEP_MAX_MS),
+  });
 }
 
 async function createContainer(engine: DockerEngine, plan: ContainerPlan): Promise<void> {
@@ -145,7 +154,13 @@ async function createContainer(engine: DockerEngine, plan: ContainerPlan): Promi
     Labels: plan.labels,
     Env: Object.entries(plan.environment).map(([name, value]) => `${name}=${value}`),
     HostConfig: {
-      Binds: plan.binds,
+      // Unlike binds, mounts of what is not there are refused, and leave no directory behind.
+      Mounts: plan.mounts.map(({ source, target, readOnly }) => ({
+        Type: source.startsWith('/') ? 'bind' : 'volume',
+        Source: source,
+        Target: target,
+        ReadOnly: readOnly,
+      })),
       RestartPolicy: { Name: 'always' },
       ...(plan.hostNetwork ? { NetworkMode: 'host' } : {}),
       ...(plan.hostShell === undefined
@@ -165,6 +180,7 @@ async function createContainer(engine: DockerEngine, plan: ContainerPlan): Promi
     query,
     body,
     subject,
+    signal: AbortSignal.timeout(STEP_MAX_MS),
   });
 }
 

@@ -25,7 +25,7 @@ const CAUSES: readonly [pattern: RegExp, cause: string][] = [
     /Unexpected server response/i,
     'Something else than Tomo answers at the hub’s address: check --public-url and the proxy in front.',
   ],
-  [/EACCES|EROFS|not writable/i, 'The agent may not write its data volume.'],
+  [/DATA_DIR/, 'The agent may not write its data volume.'],
 ];
 
 /** The error of a deployment whose agent did not come in: probable cause, and the end of its log. */

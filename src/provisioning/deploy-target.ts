@@ -3,6 +3,7 @@ import { DockerEngine } from '../../docker-engine/docker-engine.ts';
 import { TomoError } from '../../protocol/errors.ts';
 import { installDocker } from './docker-installation.ts';
 import type { Progress } from './progress.ts';
+import { sshWords } from './ssh-address.ts';
 import { openSshTunnel } from './ssh-tunnel.ts';
 
 /** `user@host`, `host` or `user@host:port`; nothing that ssh could read as an option. */
@@ -12,7 +13,7 @@ const sshHost = z.string().max(255).regex(SSH_HOST, 'user@host or user@host:port
 const engineHost = z
   .string()
   .regex(
-    /^(?:unix:\/\/\/.+|tcp:\/\/[^/]+|ssh:\/\/[^/]+)$/,
+    new RegExp(`^(?:unix:///.+|tcp://[^/]+|ssh://${SSH_HOST.source.slice(1, -1)})$`),
     'unix:///path, tcp://host:port or ssh://user@host[:port]',
   );
 
@@ -96,7 +97,7 @@ async function sshTarget(
   return {
     engine: new DockerEngine(`unix://${tunnel.socketPath}`),
     name: `ssh ${host}`,
-    docker: `ssh ${host} ${docker}`,
+    docker: `ssh ${sshWords(host)} ${docker}`,
     [Symbol.asyncDispose]: () => tunnel[Symbol.asyncDispose](),
   };
 }

@@ -2,6 +2,7 @@ import {
   AGENT_IMAGE,
   type ContainerPlan,
   containerPlan,
+  type Mount,
   type PlanRequest,
 } from './container-plan.ts';
 import { isLoopback } from './hub-address.ts';
@@ -64,11 +65,15 @@ function deployCommand(plan: ContainerPlan): string {
           ...each('--cap-add', plan.hostShell.capabilities),
           ...each('--security-opt', plan.hostShell.securityOptions),
         ]),
-    ...each('-v', plan.binds),
+    ...each('-v', plan.mounts.map(bindOf)),
     ...each('-e', pairs(plan.environment)),
     plan.image,
   ];
   return words.map(shellQuote).join(' ');
+}
+
+function bindOf({ source, target, readOnly }: Mount): string {
+  return `${source}:${target}${readOnly ? ':ro' : ''}`;
 }
 
 function composeYaml(plan: ContainerPlan): string {
@@ -93,7 +98,7 @@ function composeYaml(plan: ContainerPlan): string {
     ...list('cap_add', plan.hostShell?.capabilities ?? []),
     ...list('security_opt', plan.hostShell?.securityOptions ?? []),
     ...map('environment', plan.environment),
-    ...list('volumes', plan.binds),
+    ...list('volumes', plan.mounts.map(bindOf)),
     'volumes:',
     `  ${plan.dataVolume}:`,
     `    name: ${plan.dataVolume}`,

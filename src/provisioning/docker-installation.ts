@@ -10,10 +10,11 @@ interface InstallOptions {
 
 /** By ID or ID_LIKE of os-release(5). */
 const INSTALL_COMMANDS: Readonly<Record<string, string>> = {
-  debian: 'apt-get update && apt-get install -y docker.io',
-  ubuntu: 'apt-get update && apt-get install -y docker.io',
+  debian: 'apt-get update && DEBIAN_FRONTEND=noninteractive apt-get install -y docker.io',
+  ubuntu: 'apt-get update && DEBIAN_FRONTEND=noninteractive apt-get install -y docker.io',
   alpine: 'apk add docker && rc-update add docker default && service docker start',
   arch: 'pacman -Sy --noconfirm docker && systemctl enable --now docker',
+  amzn: 'dnf install -y docker && systemctl enable --now docker',
   fedora: 'dnf install -y moby-engine && systemctl enable --now docker',
   suse: 'zypper --non-interactive install docker && systemctl enable --now docker',
   opensuse: 'zypper --non-interactive install docker && systemctl enable --now docker',
@@ -28,9 +29,7 @@ export async function installDocker(host: string, options: InstallOptions): Prom
   const found = await look(host, options.signal);
   if (found.docker !== undefined) return found.docker;
   if (found.complaint !== undefined) throw notUsable(host, found);
-  const command = found.systems
-    .map((id) => INSTALL_COMMANDS[id])
-    .find((text) => text !== undefined);
+  const command = installCommand(found.systems);
   if (!options.install || command === undefined) throw missing(host, command, options.install);
   options.progress(`installing Docker on ${host}`);
   const sudo = found.isRoot ? '' : 'sudo -n ';
@@ -46,6 +45,16 @@ export async function installDocker(host: string, options: InstallOptions): Prom
     `Installing Docker on ${host} did not work: ${installed.stdout.trim()} ${after.complaint ?? ''}`,
     { facts: { host } },
   );
+}
+
+/** Red Hat's family calls itself like Fedora, but has no Docker among its own packages. */
+const WITHOUT_DOCKER = ['rhel', 'centos', 'rocky', 'almalinux', 'ol'];
+
+function installCommand([id = '', ...like]: readonly string[]): string | undefined {
+  const own = INSTALL_COMMANDS[id];
+  if (own !== undefined) return own;
+  if ([id, ...like].some((name) => WITHOUT_DOCKER.includes(name))) return undefined;
+  return like.map((name) => INSTALL_COMMANDS[name]).find((text) => text !== undefined);
 }
 
 interface Found {

@@ -8,3 +8,9 @@ export function sshAddress(target: string): { destination: string; port: string 
   if (host === undefined) return { destination: target, port: undefined };
   return { destination: `${match?.['user'] ?? ''}${host}`, port: match?.['port'] };
 }
+
+/** The target as a person types it for ssh, whose own form has the port as a flag. */
+export function sshWords(target: string): string {
+  const { destination, port } = sshAddress(target);
+  return port === undefined ? destination : `-p ${port} ${destination}`;
+}

@@ -2,7 +2,7 @@ import { type ChildProcessByStdio, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import type { Readable, Writable } from 'node:stream';
 import { TomoError } from '../../protocol/errors.ts';
-import { sshAddress } from './ssh-address.ts';
+import { sshAddress, sshWords } from './ssh-address.ts';
 import { hostKeyHint } from './ssh-host-key.ts';
 
 /** Kept of what ssh prints. */
@@ -25,6 +25,10 @@ export function startSsh(target: string, command: string): SshProcess {
     'StrictHostKeyChecking=yes',
     '-o',
     `ConnectTimeout=${CONNECT_TIMEOUT_SECONDS}`,
+    '-o',
+    'ServerAliveInterval=15',
+    '-o',
+    'ServerAliveCountMax=3',
     '-T',
     ...port,
     '--',
@@ -73,13 +77,13 @@ export async function sshError(target: string, complaint: string): Promise<TomoE
   if (/permission denied|too many authentication failures/i.test(complaint)) {
     return new TomoError(
       'LOGIN_REFUSED',
-      `${target} refused the login (${words}). Tomo uses keys only: see that "ssh ${target} true" works without a question, for example after ssh-copy-id or ssh-add.`,
+      `${target} refused the login (${words}). Tomo uses keys only: see that "ssh ${sshWords(target)} true" works without a question, for example after ssh-copy-id or ssh-add.`,
       { facts },
     );
   }
   return new TomoError(
     'TARGET_UNREACHABLE',
-    `${target} cannot be reached over SSH (${words}). Check its name, port and firewall with "ssh ${target} true".`,
+    `${target} cannot be reached over SSH (${words}). Check its name, port and firewall with "ssh ${sshWords(target)} true".`,
     { facts },
   );
 }

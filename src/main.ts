@@ -24,6 +24,8 @@ import { StartError } from './start-error.ts';
 const PRELOAD_AFTER_MS = 1_000;
 /** How long closing may take before the process ends anyway. */
 const CLOSE_MAX_MS = 900;
+/** The same while an installation is undone. */
+const UNDO_INSTALL_MAX_MS = 30_000;
 const EXIT_CLOSING_HUNG = 3;
 
 // Everything this program writes is for its user alone.
@@ -90,7 +92,8 @@ async function runServer(command: ServerCommand, config: Config): Promise<void> 
   }
   await stop;
   // What cannot be closed in time is cut off by the end of the process, and that is said.
-  setTimeout(() => process.exit(EXIT_CLOSING_HUNG), CLOSE_MAX_MS).unref();
+  const limitMs = fleet.isInstalling ? UNDO_INSTALL_MAX_MS : CLOSE_MAX_MS;
+  setTimeout(() => process.exit(EXIT_CLOSING_HUNG), limitMs).unref();
   await resources.disposeAsync();
   process.exit(0);
 }

@@ -80,6 +80,9 @@ async function startParts(
     hostNames: [...LOOPBACK_NAMES, hostName(listener.url), hostName(publicUrl)],
   });
   const housekeeping = new Housekeeping(db, log);
+  const stop = async (): Promise<void> => {
+    await Promise.all([hub.close(), fleet.endInstallations()]);
+  };
   const close = async (): Promise<void> => {
     housekeeping[Symbol.dispose]();
     await mcp[Symbol.asyncDispose]();
@@ -91,7 +94,7 @@ async function startParts(
   return {
     routes: routesOf(hub, mcp, serving.tokenHash),
     publicUrl,
-    owner: { fleet, ceiling, stop: () => hub.close(), close },
+    owner: { fleet, ceiling, isInstalling: () => fleet.isInstalling, stop, close },
   };
 }
 

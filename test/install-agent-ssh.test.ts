@@ -5,7 +5,7 @@ import { makeAgentImage } from './support/agent-image.ts';
 import { requireBaseImage } from './support/base-image.ts';
 import { requireDocker } from './support/docker-engine.ts';
 import type { TestClient } from './support/mcp-client.ts';
-import { freePort, Started } from './support/processes.ts';
+import { freePort, Started, TOMO } from './support/processes.ts';
 import { requireServer, type StandInServer, standInServer } from './support/stand-in-server.ts';
 import { connect, startServer, type TomoServer } from './support/tomo.ts';
 
@@ -216,6 +216,29 @@ describe.skipIf(!possible)('install_agent that deploys by itself', () => {
       },
     );
     await expect(installing).rejects.toThrow();
+    await vi.waitFor(async () => expect(await inventory()).toEqual(before), 30_000);
+  });
+
+  it('Tomo ends half-way: what was made is removed again', async () => {
+    const before = await inventory();
+    const dataDir = started.directory();
+    const port = String(await freePort());
+    const flags = ['--data-dir', dataDir, '--port', port, '--public-url', 'http://192.0.2.1:1'];
+    const leaving = await connect(started, 'v2-legacy', {
+      command: process.execPath,
+      args: [TOMO, ...flags],
+      env: {},
+    });
+    const waiting = Promise.withResolvers<void>();
+    const deploy = { kind: 'docker', host: server.dockerHost };
+    leaving
+      .callTool('install_agent', { server_id: 'x', deploy }, undefined, ({ message = '' }) => {
+        if (message.startsWith('waiting')) waiting.resolve();
+      })
+      .catch(() => undefined);
+    await waiting.promise;
+    expect(await inventory()).not.toEqual(before);
+    await leaving.close();
     await vi.waitFor(async () => expect(await inventory()).toEqual(before), 30_000);
   });
 

@@ -6,6 +6,12 @@ import type { TomoDatabase } from '../db/database.ts';
 import type { Audit } from './audit.ts';
 import type { OwnerInfo } from './operations.ts';
 
+/** An installation that is under way. */
+export interface Installation {
+  readonly abort: AbortController;
+  readonly done: Promise<unknown>;
+}
+
 /** What operations work with, in the process that owns the data directory. */
 export interface FleetContext {
   readonly db: TomoDatabase;
@@ -17,8 +23,8 @@ export interface FleetContext {
   readonly owner: OwnerInfo;
   /** Lets go of the data directory once the answer is out, for a server that asks for it. */
   readonly handOver: () => void;
-  /** Servers on which an installation is under way. */
-  readonly installing: Set<string>;
+  /** Installations under way, by server. */
+  readonly installing: Map<string, Installation>;
   readonly log: Logger;
 }
 

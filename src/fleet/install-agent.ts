@@ -31,9 +31,13 @@ export async function installAgent(
   requireAdmin(caller, 'install_agent');
   const { installing } = context;
   if (installing.has(args.server_id)) throw underWay(args.server_id);
-  installing.add(args.server_id);
+  const abort = new AbortController();
+  const signals = caller.signal === undefined ? [] : [caller.signal];
+  const signal = AbortSignal.any([abort.signal, ...signals]);
+  const done = install(context, args, { ...caller, signal });
+  installing.set(args.server_id, { abort, done });
   try {
-    return await install(context, args, caller);
+    return await done;
   } finally {
     installing.delete(args.server_id);
   }

@@ -37,7 +37,18 @@ export class LocalFleet implements Fleet {
   readonly #context: FleetContext;
 
   constructor(context: Omit<FleetContext, 'installing'>) {
-    this.#context = { ...context, installing: new Set() };
+    this.#context = { ...context, installing: new Map() };
+  }
+
+  get isInstalling(): boolean {
+    return this.#context.installing.size > 0;
+  }
+
+  /** Cancels the installations under way and waits until what they made is removed again. */
+  async endInstallations(): Promise<void> {
+    const installations = [...this.#context.installing.values()];
+    for (const { abort } of installations) abort.abort();
+    await Promise.allSettled(installations.map(({ done }) => done));
   }
 
   async perform<N extends OperationName>(

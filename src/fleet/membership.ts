@@ -11,6 +11,8 @@ export interface Owner {
   readonly fleet: Fleet;
   /** The most that callers may do, other than this program itself. */
   readonly ceiling: Access;
+  /** Whether something is being put on a server, which takes a while to be undone. */
+  readonly isInstalling: () => boolean;
   /** Sends agents away and ends their calls; answers can still be relayed. */
   stop(): Promise<void>;
   /** Closes database and port. */
@@ -23,6 +25,7 @@ export interface Membership {
   readonly fleet: Fleet;
   /** Held against callers here; guests are held to it by their owner. */
   readonly ceiling: Access;
+  readonly isInstalling: () => boolean;
   /** Resolves when this owner is gone. */
   readonly ended: Promise<void>;
   leave(): Promise<void>;
@@ -33,6 +36,7 @@ export function guestMembership(remote: RemoteFleet): Membership {
     role: 'guest',
     fleet: remote,
     ceiling: 'admin',
+    isInstalling: () => false,
     ended: remote.closed,
     leave: async () => {
       remote[Symbol.dispose]();
@@ -56,6 +60,7 @@ export function ownerMembership(owner: Owner, relay: Relay, lock: OwnerLock): Me
     role: 'owner',
     fleet: owner.fleet,
     ceiling: owner.ceiling,
+    isInstalling: owner.isInstalling,
     ended,
     leave: () => (leaving ??= leave()),
   };

@@ -171,7 +171,9 @@ const uninstallResult = z.object({
   success: z.boolean(),
   agent_id: z.string(),
   was_connected: z.boolean(),
-  removed: z.array(z.string()).describe('What the agent removed from its server.'),
+  removed: z
+    .array(z.string())
+    .describe('What the helper on the server was told to remove; it takes some seconds.'),
   left_behind: z
     .array(z.string())
     .describe('What may still be on the server, and how it is removed by hand; empty if nothing.'),

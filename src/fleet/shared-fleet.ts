@@ -68,6 +68,11 @@ export class SharedFleet implements Fleet {
     return this.#membership?.ceiling ?? 'read';
   }
 
+  /** Whether closing has to remove first what an installation made. */
+  get isInstalling(): boolean {
+    return this.#membership?.isInstalling() ?? false;
+  }
+
   /** Joins for the first time; rejects if this process should own the directory and cannot. */
   async start(): Promise<Membership['role']> {
     const timeout = AbortSignal.timeout(2 * OWNER_WAIT_MS);

@@ -71,8 +71,8 @@ echo "systems=$ID $ID_LIKE"
 echo "uid=$(id -u)"
 PATH=$PATH:/usr/local/bin:/usr/sbin:/sbin
 if command -v docker >/dev/null 2>&1; then
-  if said=$(docker version --format '{{.Server.Version}}' 2>&1); then echo "docker=docker"
-  elif sudo -n docker version --format '{{.Server.Version}}' >/dev/null 2>&1; then echo "docker=sudo -n docker"
+  if said=$(docker version --format '{{.Server.Version}}' 2>&1); then echo "docker=$(command -v docker)"
+  elif sudo -n docker version --format '{{.Server.Version}}' >/dev/null 2>&1; then echo "docker=sudo -n $(command -v docker)"
   else echo "complaint=$(echo "$said" | tr '\\n' ' ')"
   fi
 fi

@@ -40,10 +40,10 @@ interface OwnContainerOptions {
   readonly hostname?: string;
 }
 
-/** Finds the agent's own container, and asks the engine about it once. */
+/** Finds the agent's own container, and asks the engine about it until that knows it. */
 export class OwnContainer {
   readonly #options: OwnContainerOptions;
-  #facts: ContainerFacts | undefined | 'unasked' = 'unasked';
+  #facts: ContainerFacts | undefined;
 
   constructor(options: OwnContainerOptions) {
     this.#options = options;
@@ -54,7 +54,8 @@ export class OwnContainer {
    * @throws TomoError as DockerEngine.request does
    */
   async facts(signal: AbortSignal): Promise<ContainerFacts | undefined> {
-    if (this.#facts === 'unasked') this.#facts = await this.#ask(signal);
+    // Only what was found is kept: an engine that does not know the container yet is asked again.
+    this.#facts ??= await this.#ask(signal);
     return this.#facts;
   }
 

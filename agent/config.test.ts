@@ -11,6 +11,7 @@ describe('readOptions', () => {
       dockerHost: undefined,
       logLevel: 'info',
       hasParent: false,
+      hasHealthCheck: false,
     });
   });
 
@@ -23,6 +24,7 @@ describe('readOptions', () => {
       DOCKER_HOST: 'tcp://127.0.0.1:2375',
       LOG_LEVEL: 'debug',
       TOMO_AGENT_PARENT: '1',
+      TOMO_AGENT_IMAGE: '1',
     });
     expect(options).toEqual({
       serverUrl: 'wss://hub.example:8443/ws/agent?x=1',
@@ -32,6 +34,7 @@ describe('readOptions', () => {
       dockerHost: 'tcp://127.0.0.1:2375',
       logLevel: 'debug',
       hasParent: true,
+      hasHealthCheck: true,
     });
     expect(Object.isFrozen(options)).toBe(true);
   });

@@ -84,13 +84,25 @@ describe('wrong arguments of a tool', () => {
 });
 
 describe('agents that may not come in', () => {
-  it('an expired or unknown code is named in the agent’s log with the next step', async () => {
-    const agent = started.agent({
+  const agentWith = (code: string) =>
+    started.agent({
       SERVER_URL: `${server.url.replace('http', 'ws')}/ws/agent`,
-      REGISTER_CODE: '0000-0000-0000-0000',
+      REGISTER_CODE: code,
       DATA_DIR: join(started.directory(), 'agent'),
     });
-    expect(await agent.line('CODE_UNKNOWN')).toContain('install_agent');
+
+  it('an unknown code is named in the agent’s log with the next step', async () => {
+    expect(await agentWith('0000-0000-0000-0000').line('CODE_UNKNOWN')).toContain('install_agent');
+  });
+
+  it('an expired code too', async () => {
+    const { structuredContent } = await client.callTool('install_agent', { server_id: 'late' });
+    const { default: Database } = await import('better-sqlite3');
+    const db = new Database(join(server.dataDir, 'tomo.db'));
+    db.prepare('UPDATE agent_registration_codes SET expires_at = 1 WHERE used = 0').run();
+    db.close();
+    const agent = agentWith(String(structuredContent?.['registration_code']));
+    expect(await agent.line('CODE_EXPIRED')).toContain('install_agent');
   });
 
   it('the agent program without an address ends with 2 and names the variable', async () => {

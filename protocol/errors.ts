@@ -40,6 +40,8 @@ export const ERROR_CODES = {
   DATABASE_UNAVAILABLE: 1011,
   /** The answer is larger than one message may be. */
   RESULT_TOO_LARGE: 1012,
+  /** The agent came back without the answer: its process ended, or had to drop it. */
+  ANSWER_LOST: 1013,
 
   /** First message of a socket: neither register nor authenticate. */
   INVALID_HANDSHAKE: 1100,
@@ -50,6 +52,8 @@ export const ERROR_CODES = {
   TOKEN_UNKNOWN: 1104,
   TOO_MANY_ATTEMPTS: 1105,
   HANDSHAKE_TIMED_OUT: 1106,
+  /** The token belongs to an agent on another machine. */
+  CLONE_REFUSED: 1107,
 
   /** No Docker engine answers at the socket. */
   DOCKER_UNAVAILABLE: 1200,

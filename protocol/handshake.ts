@@ -20,6 +20,7 @@ export const CLOSE_CODES = {
 } as const;
 
 const HOST_FIELD_MAX_CHARS = 255;
+const URL_MAX_CHARS = 2_048;
 const hostField = z.string().max(HOST_FIELD_MAX_CHARS).optional();
 
 /** What an agent tells of its machine; every field optional, none verified. */
@@ -45,6 +46,8 @@ const optionalFields = {
   instance_id: z.string().max(128).optional(),
   /** Ids of commands whose answer this process still holds. */
   held: z.array(z.string().max(128)).max(1_000).optional(),
+  /** The URL that was dialled. */
+  server_url: z.string().max(URL_MAX_CHARS).optional(),
 };
 
 export const registerSchema = z.object({
@@ -80,6 +83,8 @@ const welcomeFields = {
    * comes, and keeps its state apart until then.
    */
   candidate: z.literal(true).optional(),
+  /** The agent's ceiling at the hub: an agent that grants more grants no more than this from now on. */
+  access: accessSchema.optional(),
   /** Seconds of silence after which the hub pings. */
   heartbeat: z.number().optional(),
   limits: z.object({ frame_bytes: z.number().int().positive() }).optional(),

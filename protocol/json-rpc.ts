@@ -13,6 +13,9 @@ export const PROMOTED_METHOD = '$/promoted';
 /** Hub -> agent that a candidate replaced: finish the commands under way, take no more, then go. */
 export const RETIRE_METHOD = '$/retire';
 
+/** Hub -> agent: answers that it need not keep any longer, `StoredParams`. */
+export const STORED_METHOD = '$/stored';
+
 /** Notifications agent -> hub. */
 export const METRICS_METHOD = 'metrics.update';
 export const HEALTH_METHOD = 'health.status';
@@ -47,6 +50,7 @@ export const responseSchema = z.union([
 ]);
 
 export const cancelParamsSchema = z.object({ id });
+export const storedParamsSchema = z.object({ ids: z.array(id) });
 
 /** A call of hub or agent. */
 export type RpcRequest = z.infer<typeof requestSchema>;

@@ -6,8 +6,26 @@ export const HANDSHAKE_TIMEOUT_MS = 10_000;
 export const HANDSHAKE_MAX_BYTES = 64 * 1024;
 /** Sockets that may be in the handshake at one time, over all addresses. */
 export const HANDSHAKES_MAX_COUNT = 10_000;
+/** Sockets of one address that may be in the handshake; past it the one that waits longest goes. */
+export const HANDSHAKES_PER_ADDRESS_MAX_COUNT = 1_000;
+/** TCP connections of all kinds that the one port holds; past it new ones are dropped. */
+export const CONNECTIONS_MAX_COUNT = 50_000;
+/** Time a client has for the headers of an HTTP request. */
+export const HTTP_HEADERS_TIMEOUT_MS = 10_000;
+/** Largest body of an MCP request. */
+export const MCP_BODY_MAX_BYTES = 4 * 1024 * 1024;
+/** MCP sessions of 2025-era clients at one time; the one unused for longest gives way. */
+export const MCP_SESSIONS_MAX_COUNT = 1_000;
+/** An MCP session unused for so long is closed. */
+export const MCP_SESSION_IDLE_MAX_MS = 24 * 60 * 60 * 1_000;
+/** Named MCP tokens of one data directory. */
+export const MCP_TOKENS_MAX_COUNT = 1_000;
 /** Largest frame either side accepts; a larger one closes the socket with 1009. */
 export const FRAME_MAX_BYTES = 16 * 1024 * 1024;
+/** How deep arrays and objects of a message may nest. */
+export const JSON_DEPTH_MAX = 64;
+/** Values (members and items) one message may hold. */
+export const JSON_VALUES_MAX_COUNT = 250_000;
 /** Unsent bytes on an agent's socket past which the hub refuses further calls to it. */
 export const SEND_BACKLOG_MAX_BYTES = 16 * 1024 * 1024;
 /** How long an agent's socket may be past that, before the hub terminates it. */
@@ -30,6 +48,8 @@ export const AGENT_SILENCE_MAX_MS = 15_000;
 
 /** Calls that may wait for one agent at one time. */
 export const CALLS_PER_AGENT_MAX_COUNT = 256;
+/** Calls that may wait for all agents together. */
+export const CALLS_MAX_COUNT = 10_000;
 /** Longest time a caller may give a command. */
 export const CALL_TIMEOUT_MAX_MS = 24 * 60 * 60 * 1_000;
 /** How much longer than the agent the hub waits, so that the agent's own time-out answers first. */
@@ -44,6 +64,14 @@ export const ERROR_DATA_MAX_BYTES = 4 * 1024;
 /** Protocol violations of one socket that are ignored and counted before it is closed with 4008. */
 export const VIOLATIONS_MAX_COUNT = 16;
 
+/** Answers an agent keeps until the hub has stored them; past it the oldest go. */
+export const HELD_ANSWERS_MAX_COUNT = 1_000;
+export const HELD_ANSWERS_MAX_BYTES = 64 * 1024 * 1024;
+/** How often the hub tells an agent which of its answers are stored. */
+export const STORED_INTERVAL_MS = 100;
+/** How long the hub waits for an agent that is away and may still have a command's answer. */
+export const DETACHED_MAX_MS = 24 * 60 * 60 * 1_000;
+
 /** Output kept of each of stdout and stderr of a command; the newest is kept. */
 export const EXEC_OUTPUT_MAX_BYTES = 1024 * 1024;
 /** Log text in one answer; the newest lines are kept. */
@@ -53,6 +81,13 @@ export const LOG_RESULT_MAX_BYTES = 4 * 1024 * 1024;
 export const RETIRE_MAX_MS = 60_000;
 /** How long a candidate has to answer the ping it is promoted for. */
 export const PROMOTION_PING_MS = 10_000;
+
+/** How long both tokens of a rotation are good unless the new one is used; setting `agent_token_grace_minutes`. */
+export const TOKEN_GRACE_DEFAULT_MINUTES = 60;
+/** What an agent may take to reach the address it is to move to, before it stays where it is. */
+export const MOVE_MAX_MS = 30_000;
+/** Addresses of copies of an agent that are remembered; past it the oldest go. */
+export const DUPLICATE_ADDRESSES_MAX_COUNT = 16;
 
 /** A registration code's default lifetime; setting `agent_code_ttl_minutes`. */
 export const CODE_TTL_DEFAULT_MINUTES = 5;

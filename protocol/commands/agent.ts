@@ -1,5 +1,7 @@
 import { z } from 'zod';
+import { accessSchema } from '../access.ts';
 import { agentConfigSchema } from '../handshake.ts';
+import { fingerprintSchema, hubUrlSchema } from '../hub-address.ts';
 import { defineCommand } from './define-command.ts';
 import { noParams, statusResult } from './fields.ts';
 
@@ -23,6 +25,16 @@ export const agentCommands = {
     access: 'operate',
     timeoutMs: 10_000,
   }),
+  'agent.rotate_token': defineCommand({
+    summary: 'Keep a new token beside the one in force; call rotate_agent_token instead.',
+    params: z.strictObject({ token: z.string().min(32).max(256) }),
+    result: statusResult,
+    access: 'admin',
+    beyondCeiling: true,
+    hubOnly: true,
+    timeoutMs: 10_000,
+    secrets: ['token'],
+  }),
   'agent.uninstall': defineCommand({
     summary:
       'Let a helper remove the agent’s container and data volume; call uninstall_agent instead.',
@@ -44,15 +56,29 @@ const { metrics_interval, health_interval, reconnect_timeout } = agentConfigSche
 /** Settings the hub sends; people change them with `configure_agents`, which also keeps them. */
 export const configCommands = {
   'config.update': defineCommand({
-    summary: 'Give the agent new intervals, in seconds, until it reconnects.',
+    summary:
+      'Give the agent new intervals, in seconds, until it reconnects; call configure_agents instead.',
     params: z.strictObject({
       metrics_interval: metrics_interval.unwrap().optional(),
       health_interval: health_interval.unwrap().optional(),
       reconnect_timeout: reconnect_timeout.unwrap().optional(),
+      access: accessSchema
+        .optional()
+        .describe('A lower ceiling, for good; a higher one is refused.'),
+      server_url: hubUrlSchema
+        .optional()
+        .describe('Dial the hub there from now on, if it answers there.'),
+      server_fingerprint: fingerprintSchema
+        .nullable()
+        .optional()
+        .describe(
+          'With server_url: the certificate to expect there; null: any that CAs vouch for.',
+        ),
     }),
     result: statusResult,
     access: 'operate',
     beyondCeiling: true,
+    paramAccess: { access: 'admin', server_url: 'admin', server_fingerprint: 'admin' },
     timeoutMs: 10_000,
     idempotent: true,
   }),

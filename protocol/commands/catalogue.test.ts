@@ -66,6 +66,18 @@ describe.each(ENTRIES)('%s', (method, entry) => {
   });
 });
 
+describe.each(ENTRIES)('%s', (_method, entry) => {
+  it('asks for more access only for params that it has', () => {
+    const { properties = {} } = z.toJSONSchema(entry.params, { io: 'input' });
+    expect(Object.keys(properties)).toEqual(expect.arrayContaining(Object.keys(entry.paramAccess)));
+  });
+
+  it('hides environments only where a caller of admin access can have them shown', () => {
+    const { reveal_env } = entry.paramAccess;
+    expect(reveal_env).toBe(entry.environments.length > 0 ? 'admin' : undefined);
+  });
+});
+
 describe('the catalogue', () => {
   it('has the methods of the first deployment', () => {
     expect(methodNames()).toEqual(expect.arrayContaining(SEED_METHODS));
@@ -80,7 +92,11 @@ describe('the catalogue', () => {
 
   it('lets nothing but what the hub asks for itself pass a ceiling', () => {
     const passing = ENTRIES.filter(([, { beyondCeiling }]) => beyondCeiling);
-    expect(passing.map(([method]) => method)).toEqual(['agent.uninstall', 'config.update']);
+    expect(passing.map(([method]) => method)).toEqual([
+      'agent.rotate_token',
+      'agent.uninstall',
+      'config.update',
+    ]);
   });
 
   it('puts docker.containers.list into the family docker.containers', () => {

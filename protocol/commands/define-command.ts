@@ -36,6 +36,15 @@ export interface CommandEntry<P extends z.ZodType = z.ZodType, R extends z.ZodTy
   readonly idempotent: boolean;
   /** Top-level params whose values never reach the audit. */
   readonly secrets: readonly string[];
+  /** Params that need more access than the method, when they are given and not false. */
+  readonly paramAccess: Readonly<Record<string, Access>>;
+  /** Whether only the hub calls it, for a tool of its own. */
+  readonly hubOnly: boolean;
+  /**
+   * Paths of the result, such as `Config.Env`, whose NAME=VALUE texts are shown without the values
+   * unless the call has `reveal_env: true`.
+   */
+  readonly environments: readonly string[];
 }
 
 type Defaulted =
@@ -44,7 +53,10 @@ type Defaulted =
   | 'timeoutMs'
   | 'destructive'
   | 'idempotent'
-  | 'secrets';
+  | 'secrets'
+  | 'paramAccess'
+  | 'hubOnly'
+  | 'environments';
 type CommandSpec<P extends z.ZodType, R extends z.ZodType> = Omit<CommandEntry<P, R>, Defaulted> &
   Partial<Pick<CommandEntry<P, R>, Defaulted>>;
 
@@ -61,6 +73,9 @@ export function defineCommand<P extends z.ZodType, R extends z.ZodType>(
     destructive: false,
     idempotent: spec.access === 'read',
     secrets: [],
+    paramAccess: {},
+    hubOnly: false,
+    environments: [],
     ...spec,
   };
 }

@@ -7,6 +7,7 @@ import {
   imageParam,
   networkParam,
   objectName,
+  revealEnvironmentParam,
   secondsParam,
   statusResult,
 } from './fields.ts';
@@ -148,10 +149,12 @@ export const dockerContainerCommands = {
     access: 'read',
   }),
   'docker.containers.inspect': defineCommand({
-    summary: 'Everything the engine knows of a container.',
-    params: container,
+    summary: 'Everything the engine knows of a container; values of its environment as ***.',
+    params: container.extend({ reveal_env: revealEnvironmentParam }),
     result: z.looseObject({}),
     access: 'read',
+    paramAccess: { reveal_env: 'admin' },
+    environments: ['Config.Env'],
   }),
   'docker.containers.stats': defineCommand({
     summary: 'A container’s processor, memory and network use; takes one to two seconds.',

@@ -1,6 +1,6 @@
 import { z } from 'zod';
 import { defineCommand } from './define-command.ts';
-import { imageParam, statusResult } from './fields.ts';
+import { imageParam, revealEnvironmentParam, statusResult } from './fields.ts';
 
 /** Images. */
 export const dockerImageCommands = {
@@ -18,10 +18,12 @@ export const dockerImageCommands = {
     access: 'read',
   }),
   'docker.images.inspect': defineCommand({
-    summary: 'Everything the engine knows of an image.',
-    params: z.strictObject({ image: imageParam }),
+    summary: 'Everything the engine knows of an image; values of its environment as ***.',
+    params: z.strictObject({ image: imageParam, reveal_env: revealEnvironmentParam }),
     result: z.looseObject({}),
     access: 'read',
+    paramAccess: { reveal_env: 'admin' },
+    environments: ['Config.Env', 'ContainerConfig.Env'],
   }),
   'docker.images.pull': defineCommand({
     summary: 'Fetch an image from its registry.',

@@ -24,6 +24,11 @@ export const environmentParam = z
   .record(z.string().regex(ENVIRONMENT_NAME, 'a name without "="'), z.string())
   .describe('Environment variables, name to value.');
 
+export const revealEnvironmentParam = z
+  .boolean()
+  .default(false)
+  .describe('Show the values of environment variables; needs admin access.');
+
 /** A command line: one string for a shell, or the program and its arguments. */
 export const commandLine = z.union([z.string().min(1), z.array(z.string()).min(1)]);
 

@@ -5,7 +5,12 @@ import type { AgentRow } from './agent-row.ts';
 import type { TomoDatabase } from './database.ts';
 
 const HELLO = { version: '1.0' };
-const NEWER = { version: '2.0', protocol: 1, host: { os: 'linux' }, capabilities: ['agent.ping'] };
+const NEWER = {
+  version: '2.0',
+  protocol: 1,
+  host: { os: 'linux', machine_id: 'm2' },
+  capabilities: ['agent.ping'],
+};
 
 const install = (db: TomoDatabase, codeHash: string, serverId = 'web-1') =>
   db.agents.install({
@@ -94,11 +99,10 @@ it('issues no ticket for an agent that is unknown or revoked', async () => {
 });
 
 it('promotes a candidate: its token is the only one, and it is the agent', async () => {
-  const { client, db } = temporaryDatabase();
+  const { db } = temporaryDatabase();
   const before = await connected(db);
-  client.exec(
-    "UPDATE agents SET pending_token_hash = 'token of rotation', revoked_token_hash = 'r'",
-  );
+  const offer = { tokenHash: 'token of rotation', expiresAt: 9_000 };
+  await db.agents.offerToken('id of web-1', offer);
   await issue(db, 't1');
   await register(db, 't1');
   await db.agents.disconnected('id of web-1', 1_750);
@@ -109,12 +113,13 @@ it('promotes a candidate: its token is the only one, and it is the agent', async
     status: 'connected',
     lastSeen: 1_800,
     registeredAt: 1_800,
+    tokenIssuedAt: 1_800,
+    identity: { machine_id: 'm2' },
     updatedAt: 1_800,
   });
   expect(await match(db, 't1')).toBe('current');
-  expect(await match(db, 'c1')).toBeUndefined();
   expect(await match(db, 'rotation')).toBeUndefined();
-  expect((await db.agents.findByTokenHash('r'))?.match).toBe('revoked');
+  expect(await match(db, 'c1')).toBe('revoked');
 });
 
 it('promotes no candidate twice, and none that a newer one took the place of', async () => {

@@ -1,6 +1,7 @@
 import { and, eq, isNotNull, ne } from 'drizzle-orm';
 import { voidCodes } from './agent-registration.ts';
 import { type AgentHello, helloColumns } from './agent-row.ts';
+import { newTokenColumns } from './agent-tokens.ts';
 import type { Orm } from './connection.ts';
 import { agents, registrationCodes } from './schema.ts';
 
@@ -39,10 +40,7 @@ export function issueTicket(orm: Orm, ticket: Ticket): boolean {
 export function promoteCandidate(orm: Orm, { agentId, tokenHash, hello, now }: Promotion): boolean {
   const changes = {
     ...helloColumns(hello, now),
-    tokenHash: agents.candidateTokenHash,
-    candidateTokenHash: null,
-    pendingTokenHash: null,
-    registeredAt: now,
+    ...newTokenColumns(tokenHash, hello, now),
   };
   const isTheOne = and(eq(agents.id, agentId), eq(agents.candidateTokenHash, tokenHash));
   return orm.update(agents).set(changes).where(isTheOne).run().changes > 0;

@@ -51,6 +51,11 @@ it('makes the server and a pending agent when the server is first named', async 
     capabilities: null,
     lastSeen: null,
     registeredAt: null,
+    tokenIssuedAt: null,
+    hasPendingToken: false,
+    pendingTokenExpiresAt: null,
+    pendingTokenStored: false,
+    identity: null,
     config: null,
     createdAt: 1_000,
     updatedAt: 1_000,
@@ -154,15 +159,34 @@ it('clears what an earlier agent told and this one leaves out', async () => {
   expect(await db.agents.findByServer('web-1')).toMatchObject({ host: null, capabilities: null });
 });
 
-it('ends the earlier token and one that a rotation offered', async () => {
-  const { client, db } = temporaryDatabase();
-  await install(db, 'c1');
+it('knows the earlier token as revoked, and one that a rotation offered no more', async () => {
+  const { db } = temporaryDatabase();
+  const { id } = await install(db, 'c1');
   await register(db, 'c1');
-  client.exec("UPDATE agents SET pending_token_hash = 'offered'");
+  await db.agents.offerToken(id, { tokenHash: 'offered', expiresAt: 9_000 });
   await install(db, 'c2');
-  await register(db, 'c2');
-  expect(await db.agents.findByTokenHash('token of c1 at 1500')).toBeUndefined();
+  expect(await register(db, 'c2', 1_700)).toMatchObject({
+    agent: {
+      hasPendingToken: false,
+      pendingTokenExpiresAt: null,
+      pendingTokenStored: false,
+      tokenIssuedAt: 1_700,
+    },
+  });
+  expect(await db.agents.findByTokenHash('token of c1 at 1500')).toMatchObject({
+    match: 'revoked',
+  });
   expect(await db.agents.findByTokenHash('offered')).toBeUndefined();
+});
+
+it('takes the machine of the registration for that of the token', async () => {
+  const { db } = temporaryDatabase();
+  await install(db, 'c1');
+  const host = { hostname: 'web', machine_id: 'm1', engine_id: '' };
+  const first = await register(db, 'c1', 1_500, { ...HELLO, host });
+  expect(first).toMatchObject({ agent: { identity: { machine_id: 'm1' } } });
+  await install(db, 'c2');
+  expect(await register(db, 'c2')).toMatchObject({ agent: { identity: null } });
 });
 
 it('refuses an unknown, a used and an expired code, and writes nothing', async () => {

@@ -7,6 +7,7 @@ import {
   helloColumns,
   type Labels,
 } from './agent-row.ts';
+import { newTokenColumns } from './agent-tokens.ts';
 import type { Orm } from './connection.ts';
 import { agents, registrationCodes, servers } from './schema.ts';
 
@@ -101,10 +102,9 @@ function takeCode(orm: Orm, { codeHash, now }: Registration) {
 /** The agent is there: its codes go with it. */
 function setToken(orm: Orm, agentId: string, registration: Registration): AgentRow {
   const { tokenHash, hello, now } = registration;
-  const voided = { pendingTokenHash: null, candidateTokenHash: null };
   return orm
     .update(agents)
-    .set({ ...helloColumns(hello, now), tokenHash, ...voided, registeredAt: now })
+    .set({ ...helloColumns(hello, now), ...newTokenColumns(tokenHash, hello, now) })
     .where(eq(agents.id, agentId))
     .returning(agentColumns)
     .get();

@@ -1,4 +1,4 @@
-import { and, asc, eq, inArray, isNotNull, lt, or, type SQL, sql } from 'drizzle-orm';
+import { and, asc, eq, inArray, lt, or, type SQL, sql } from 'drizzle-orm';
 import {
   dropCandidate,
   issueTicket,
@@ -15,9 +15,27 @@ import {
   registerAgent,
   voidCodes,
 } from './agent-registration.ts';
-import { type AgentHello, type AgentRow, agentColumns, helloColumns } from './agent-row.ts';
+import {
+  type AgentAccess,
+  type AgentHost,
+  type AgentRow,
+  agentColumns,
+  pendingTokenCounts,
+} from './agent-row.ts';
+import {
+  type Authentication,
+  authenticateAgent,
+  endGrace,
+  markTokenStored,
+  offerToken,
+  revokedTokenColumns,
+  type TokenOffer,
+  tokensDue,
+} from './agent-tokens.ts';
 import type { Connection } from './connection.ts';
-import { agentEvents, agentMetrics, agents, registrationCodes, servers } from './schema.ts';
+import { ACCESS, agentEvents, agentMetrics, agents, registrationCodes, servers } from './schema.ts';
+
+type AgentChanges = Partial<typeof agents.$inferInsert>;
 
 export interface TokenMatch {
   agent: AgentRow;
@@ -91,24 +109,60 @@ export class AgentRepository {
     return this.#connection.transaction(() => dropCandidate(this.#connection.orm, agentId));
   }
 
-  /** Records that an agent's token was accepted. False, and nothing written, if it was revoked meanwhile. */
-  async authenticated(agentId: string, hello: AgentHello, now: number): Promise<boolean> {
-    const holdsToken = or(isNotNull(agents.tokenHash), isNotNull(agents.pendingTokenHash));
-    return this.#connection.run(() => {
-      const update = this.#connection.orm.update(agents).set(helloColumns(hello, now));
-      return update.where(and(eq(agents.id, agentId), holdsToken)).run().changes > 0;
-    });
+  /**
+   * Records that an agent's token was accepted; a pending one is the one in force from now on. False,
+   * and nothing written, if the token is neither any more.
+   */
+  async authenticated(authentication: Authentication): Promise<boolean> {
+    return this.#connection.run(() => authenticateAgent(this.#connection.orm, authentication));
+  }
+
+  /**
+   * Writes a token that a rotation is about to offer, in place of an earlier one; the token in force
+   * is good beside it. False if there is no such agent or it has no token in force.
+   */
+  async offerToken(agentId: string, offer: TokenOffer): Promise<boolean> {
+    return this.#connection.run(() => offerToken(this.#connection.orm, agentId, offer));
+  }
+
+  /** The agent keeps the token it was offered. False if that is not the pending one any more. */
+  async tokenStored(agentId: string, tokenHash: string, now: number): Promise<boolean> {
+    return this.#connection.run(() =>
+      markTokenStored(this.#connection.orm, agentId, tokenHash, now),
+    );
+  }
+
+  /**
+   * Ends the rotations whose grace is over: a pending token that its agent keeps is the one in force,
+   * any other is gone. Answers how many ended.
+   */
+  async endGrace(now: number): Promise<number> {
+    return this.#connection.run(() => endGrace(this.#connection.orm, now));
+  }
+
+  /**
+   * Connected agents that can take a new token, have none pending, and whose token was given before a
+   * time; the oldest tokens first.
+   */
+  async tokensDue(issuedBefore: number, limit: number): Promise<AgentRow[]> {
+    return this.#connection.run(() => tokensDue(this.#connection.orm, issuedBefore, limit));
+  }
+
+  /** Lowers an agent's ceiling. False, and nothing written, if there is no such agent or it is lower. */
+  async lowerAccess(agentId: string, access: AgentAccess, now: number): Promise<boolean> {
+    const notBelow = inArray(agents.access, ACCESS.slice(ACCESS.indexOf(access)));
+    return this.#update({ access, updatedAt: now }, and(eq(agents.id, agentId), notBelow));
+  }
+
+  /** Sets the machine that the agent's token belongs to. False if there is no such agent. */
+  async setIdentity(agentId: string, identity: AgentHost | null, now: number): Promise<boolean> {
+    return this.#update({ identity, updatedAt: now }, eq(agents.id, agentId));
   }
 
   /** Only a connected agent becomes disconnected; one that is being updated or revoked stays so. */
   async disconnected(agentId: string, now: number): Promise<void> {
-    await this.#connection.run(() =>
-      this.#connection.orm
-        .update(agents)
-        .set({ status: 'disconnected', lastSeen: now, updatedAt: now })
-        .where(and(eq(agents.id, agentId), eq(agents.status, 'connected')))
-        .run(),
-    );
+    const gone = { status: 'disconnected' as const, lastSeen: now, updatedAt: now };
+    await this.#update(gone, and(eq(agents.id, agentId), eq(agents.status, 'connected')));
   }
 
   /** For the start of the program, when no agent can be connected. Answers how many were said to be. */
@@ -124,19 +178,12 @@ export class AgentRepository {
   }
 
   /**
-   * Ends the agent's tokens and codes; the hash of the token in force is kept as the revoked one.
+   * Ends the agent's tokens and codes; the token in force and the pending one are known as revoked.
    * False if there is no such agent.
    */
   async revoke(agentId: string, now: number): Promise<boolean> {
     const { orm } = this.#connection;
-    const changes = {
-      revokedTokenHash: sql`coalesce(${agents.tokenHash}, ${agents.revokedTokenHash})`,
-      tokenHash: null,
-      pendingTokenHash: null,
-      candidateTokenHash: null,
-      status: 'revoked' as const,
-      updatedAt: now,
-    };
+    const changes = { ...revokedTokenColumns(), status: 'revoked' as const, updatedAt: now };
     return this.#connection.transaction(() => {
       voidCodes(orm, eq(registrationCodes.agentId, agentId));
       return orm.update(agents).set(changes).where(eq(agents.id, agentId)).run().changes > 0;
@@ -162,13 +209,7 @@ export class AgentRepository {
     config: Record<string, unknown> | null,
     now: number,
   ): Promise<void> {
-    await this.#connection.run(() =>
-      this.#connection.orm
-        .update(agents)
-        .set({ config, updatedAt: now })
-        .where(eq(agents.id, agentId))
-        .run(),
-    );
+    await this.#update({ config, updatedAt: now }, eq(agents.id, agentId));
   }
 
   /** Writes when agents were last heard of, all in one transaction. */
@@ -201,6 +242,13 @@ export class AgentRepository {
           .run().changes,
     );
   }
+
+  async #update(changes: AgentChanges, which: SQL | undefined): Promise<boolean> {
+    const { orm } = this.#connection;
+    return this.#connection.run(
+      () => orm.update(agents).set(changes).where(which).run().changes > 0,
+    );
+  }
 }
 
 function prepareFind({ orm }: Connection, condition: SQL) {
@@ -211,7 +259,7 @@ function prepareFindByTokenHash({ orm }: Connection) {
   const hash = sql.placeholder('hash');
   const match = sql<TokenMatch['match']>`CASE ${hash}
     WHEN ${agents.tokenHash} THEN 'current'
-    WHEN ${agents.pendingTokenHash} THEN 'pending'
+    WHEN iif(${pendingTokenCounts}, ${agents.pendingTokenHash}, NULL) THEN 'pending'
     WHEN ${agents.candidateTokenHash} THEN 'candidate'
     ELSE 'revoked' END`;
   return orm

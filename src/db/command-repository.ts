@@ -1,6 +1,6 @@
-import { desc, eq, lt, sql } from 'drizzle-orm';
+import { and, desc, eq, gte, lt, lte, or, type SQL, sql } from 'drizzle-orm';
 import type { Connection } from './connection.ts';
-import { commands } from './schema.ts';
+import { agents, commands } from './schema.ts';
 
 /** One command in the audit. `params` are as the caller redacted them. */
 export type CommandRow = typeof commands.$inferSelect;
@@ -8,7 +8,15 @@ export type CommandStatus = CommandRow['status'];
 
 export type CommandBeginning = Pick<
   CommandRow,
-  'id' | 'serverId' | 'agentId' | 'actor' | 'method' | 'params' | 'startedAt'
+  | 'id'
+  | 'serverId'
+  | 'agentId'
+  | 'actor'
+  | 'origin'
+  | 'instanceId'
+  | 'method'
+  | 'params'
+  | 'startedAt'
 >;
 
 export interface CommandEnd {
@@ -16,18 +24,45 @@ export interface CommandEnd {
   errorCode?: number | undefined;
   errorMessage?: string | undefined;
   durationMs: number;
+  /** Of the result as JSON, if there was one. */
+  resultBytes?: number | undefined;
 }
 
-/** The audit of all commands: who, what, how it ended. Methods throw DatabaseError. */
+/** Why commands end, or go on without their caller: an error of the table. */
+export interface CommandFault {
+  readonly code: number;
+  readonly message: string;
+}
+
+export interface CommandFilter {
+  readonly serverId?: string | undefined;
+  readonly actor?: string | undefined;
+  readonly method?: string | undefined;
+  readonly status?: CommandStatus | undefined;
+  /** Started then or later. */
+  readonly since?: number | undefined;
+  /** Started before. */
+  readonly until?: number | undefined;
+  /** The last command of the page before. */
+  readonly after?: Pick<CommandRow, 'startedAt' | 'id'> | undefined;
+  readonly limit: number;
+}
+
+/**
+ * The audit of all commands: who, what, how it ended. A row ends once, from `running` or, when its
+ * agent went before it answered, from `detached`. Methods throw DatabaseError.
+ */
 export class CommandRepository {
   readonly #connection: Connection;
   readonly #begin: ReturnType<typeof prepareBegin>;
   readonly #finish: ReturnType<typeof prepareFinish>;
+  readonly #detach: ReturnType<typeof prepareDetach>;
 
   constructor(connection: Connection) {
     this.#connection = connection;
     this.#begin = prepareBegin(connection);
     this.#finish = prepareFinish(connection);
+    this.#detach = prepareDetach(connection);
   }
 
   /** Records a command as running. */
@@ -35,39 +70,130 @@ export class CommandRepository {
     await this.#connection.run(() => this.#begin.run({ ...command }));
   }
 
-  /** Records how a command ended; one recorded as detached or lost may still end otherwise later. */
+  /** Records several at once, or none. */
+  async beginAll(list: readonly CommandBeginning[]): Promise<void> {
+    await this.#connection.transaction(() => {
+      for (const command of list) this.#begin.run({ ...command });
+    });
+  }
+
+  /** Records how a running command ended; one that has ended or is detached stays as it is. */
   async finish(id: string, end: CommandEnd): Promise<void> {
-    const { status, errorCode = null, errorMessage = null, durationMs } = end;
-    await this.#connection.run(() =>
-      this.#finish.run({ id, status, errorCode, errorMessage, durationMs }),
-    );
+    await this.#connection.run(() => this.#finish.run({ id, from: 'running', ...endColumns(end) }));
+  }
+
+  /** Of those that run: they go on without a caller, their duration being the time until then. */
+  async detach(ids: readonly string[], fault: CommandFault, now: number): Promise<void> {
+    await this.#connection.transaction(() => {
+      for (const id of ids) this.#detach.run({ id, now, ...faultColumns(fault) });
+    });
   }
 
   /**
-   * For the start of the program: what an earlier process left running is lost, its duration being
-   * the time until that was noticed. Answers how many.
+   * For the start of the program: what an earlier process left running is detached if its agent may
+   * keep the answer, and lost if not. Answers how many there were.
    */
-  async loseRunning(now: number): Promise<number> {
+  async endRun(now: number): Promise<number> {
+    const mayAnswer = sql`exists (select 1 from ${agents} where ${agents.id} = ${commands.agentId}
+      and ${agents.protocol} is not null and ${agents.status} <> 'revoked')`;
     return this.#connection.run(
       () =>
         this.#connection.orm
           .update(commands)
-          .set({ status: 'lost', durationMs: sql`max(0, ${now} - ${commands.startedAt})` })
+          .set({
+            status: sql`case when ${mayAnswer} then 'detached' else 'lost' end`,
+            durationMs: durationUntil(now),
+          })
           .where(eq(commands.status, 'running'))
           .run().changes,
     );
   }
 
-  /** The newest commands first. */
-  async recent(filter: { serverId?: string | undefined; limit: number }): Promise<CommandRow[]> {
-    const { serverId, limit } = filter;
+  /** The agents of all detached commands. */
+  async agentsWithDetached(): Promise<string[]> {
+    return this.#connection.run(() =>
+      this.#connection.orm
+        .selectDistinct({ agentId: commands.agentId })
+        .from(commands)
+        .where(eq(commands.status, 'detached'))
+        .all()
+        .map(({ agentId }) => agentId),
+    );
+  }
+
+  /** An agent's detached commands. */
+  async detachedOf(agentId: string): Promise<Pick<CommandRow, 'id' | 'instanceId'>[]> {
+    return this.#connection.run(() =>
+      this.#connection.orm
+        .select({ id: commands.id, instanceId: commands.instanceId })
+        .from(commands)
+        .where(and(eq(commands.status, 'detached'), eq(commands.agentId, agentId)))
+        .all(),
+    );
+  }
+
+  /** A detached command of that very agent. */
+  async findDetached(
+    id: string,
+    agentId: string,
+  ): Promise<Pick<CommandRow, 'method' | 'startedAt'> | undefined> {
+    return this.#connection.run(() =>
+      this.#connection.orm
+        .select({ method: commands.method, startedAt: commands.startedAt })
+        .from(commands)
+        .where(
+          and(eq(commands.id, id), eq(commands.agentId, agentId), eq(commands.status, 'detached')),
+        )
+        .get(),
+    );
+  }
+
+  /** Records how a detached command ended. False if it is not detached any more. */
+  async finishDetached(id: string, end: CommandEnd): Promise<boolean> {
+    return this.#connection.run(
+      () => this.#finish.run({ id, from: 'detached', ...endColumns(end) }).changes > 0,
+    );
+  }
+
+  /** Gives detached commands up that will not be answered any more; durations stay. */
+  async giveUp(
+    ids: readonly string[],
+    status: 'failed' | 'lost',
+    fault: CommandFault,
+  ): Promise<void> {
+    await this.#connection.transaction(() => {
+      for (const id of ids) {
+        this.#connection.orm
+          .update(commands)
+          .set({ status, ...faultColumns(fault) })
+          .where(and(eq(commands.id, id), eq(commands.status, 'detached')))
+          .run();
+      }
+    });
+  }
+
+  /** Gives up what was detached before a time. Answers how many. */
+  async loseDetachedBefore(time: number, fault: CommandFault): Promise<number> {
+    const detachedAt = sql`${commands.startedAt} + ifnull(${commands.durationMs}, 0)`;
+    return this.#connection.run(
+      () =>
+        this.#connection.orm
+          .update(commands)
+          .set({ status: 'lost', ...faultColumns(fault) })
+          .where(and(eq(commands.status, 'detached'), sql`${detachedAt} < ${time}`))
+          .run().changes,
+    );
+  }
+
+  /** Commands, the newest first; of those begun in the same millisecond in the order of their ids. */
+  async recent(filter: CommandFilter): Promise<CommandRow[]> {
     return this.#connection.run(() =>
       this.#connection.orm
         .select()
         .from(commands)
-        .where(serverId === undefined ? undefined : eq(commands.serverId, serverId))
-        .orderBy(desc(commands.startedAt))
-        .limit(limit)
+        .where(and(...conditions(filter)))
+        .orderBy(desc(commands.startedAt), desc(commands.id))
+        .limit(filter.limit)
         .all(),
     );
   }
@@ -88,6 +214,8 @@ function prepareBegin({ orm }: Connection) {
       serverId: sql.placeholder('serverId'),
       agentId: sql.placeholder('agentId'),
       actor: sql.placeholder('actor'),
+      origin: sql.placeholder('origin'),
+      instanceId: sql.placeholder('instanceId'),
       method: sql.placeholder('method'),
       params: sql.placeholder('params'),
       status: 'running',
@@ -104,7 +232,60 @@ function prepareFinish({ orm }: Connection) {
       errorCode: sql`${sql.placeholder('errorCode')}`,
       errorMessage: sql`${sql.placeholder('errorMessage')}`,
       durationMs: sql`${sql.placeholder('durationMs')}`,
+      resultBytes: sql`${sql.placeholder('resultBytes')}`,
     })
-    .where(eq(commands.id, sql.placeholder('id')))
+    .where(
+      and(eq(commands.id, sql.placeholder('id')), eq(commands.status, sql.placeholder('from'))),
+    )
     .prepare();
+}
+
+function prepareDetach({ orm }: Connection) {
+  return orm
+    .update(commands)
+    .set({
+      status: 'detached',
+      errorCode: sql`${sql.placeholder('errorCode')}`,
+      errorMessage: sql`${sql.placeholder('errorMessage')}`,
+      durationMs: durationUntil(sql.placeholder('now')),
+    })
+    .where(and(eq(commands.id, sql.placeholder('id')), eq(commands.status, 'running')))
+    .prepare();
+}
+
+function endColumns({ status, errorCode, errorMessage, durationMs, resultBytes }: CommandEnd) {
+  return {
+    status,
+    errorCode: errorCode ?? null,
+    errorMessage: errorMessage ?? null,
+    durationMs,
+    resultBytes: resultBytes ?? null,
+  };
+}
+
+function faultColumns({ code, message }: CommandFault) {
+  return { errorCode: code, errorMessage: message };
+}
+
+function durationUntil(now: unknown): SQL {
+  return sql`max(0, ${now} - ${commands.startedAt})`;
+}
+
+function conditions(filter: CommandFilter): (SQL | undefined)[] {
+  const { serverId, actor, method, status, since, until, after } = filter;
+  return [
+    serverId === undefined ? undefined : eq(commands.serverId, serverId),
+    actor === undefined ? undefined : eq(commands.actor, actor),
+    method === undefined ? undefined : eq(commands.method, method),
+    status === undefined ? undefined : eq(commands.status, status),
+    since === undefined ? undefined : gte(commands.startedAt, since),
+    until === undefined ? undefined : lt(commands.startedAt, until),
+    // The first half lets SQLite begin in the index at that place.
+    after === undefined
+      ? undefined
+      : and(
+          lte(commands.startedAt, after.startedAt),
+          or(lt(commands.startedAt, after.startedAt), lt(commands.id, after.id)),
+        ),
+  ];
 }

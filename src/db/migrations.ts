@@ -21,6 +21,16 @@ export function migrate(client: Database, migrationsDir: string): void {
   }
 }
 
+/**
+ * Throws DatabaseError if `migrate` could not take the database on: `corrupt` if this program never
+ * migrated it, `newer` as there.
+ */
+export function refuseForeign(client: Database, migrationsDir: string): void {
+  const known = readMigrationFiles({ migrationsFolder: migrationsDir });
+  if (pendingMigrations(client, known).length < known.length) return;
+  throw new DatabaseError('corrupt', `${client.name} is not a database of this program.`);
+}
+
 // The table of drizzle's own migrator, so that its tools understand the file.
 const CREATE_MIGRATIONS = `CREATE TABLE IF NOT EXISTS __drizzle_migrations (
   id INTEGER PRIMARY KEY, hash text NOT NULL, created_at numeric)`;

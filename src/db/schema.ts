@@ -48,6 +48,16 @@ export const agents = sqliteTable(
     pendingTokenHash: text('pending_token_hash').unique(),
     revokedTokenHash: text('revoked_token_hash'),
     candidateTokenHash: text('candidate_token_hash').unique(),
+    /** When the token in force was given. */
+    tokenIssuedAt: integer('token_issued_at'),
+    /** Until when the token in force is good beside the pending one. */
+    pendingTokenExpiresAt: integer('pending_token_expires_at'),
+    /** Whether the agent said that it keeps the pending token. */
+    pendingTokenStored: integer('pending_token_stored', { mode: 'boolean' })
+      .notNull()
+      .default(false),
+    /** The machine the token belongs to. */
+    identity: hostColumn('identity'),
     version: text('version'),
     status: text('status', { enum: AGENT_STATUSES }).notNull().default('pending'),
     access: text('access', { enum: ACCESS }).notNull(),
@@ -99,6 +109,10 @@ export const commands = sqliteTable(
     serverId: text('server_id').notNull(),
     agentId: text('agent_id').notNull(),
     actor: text('actor').notNull(),
+    /** Address of the caller, if it came over the network. */
+    origin: text('origin'),
+    /** The agent's process that was asked, if it says which it is. */
+    instanceId: text('instance_id'),
     method: text('method').notNull(),
     params: objectColumn('params').notNull(),
     status: text('status', { enum: COMMAND_STATUSES }).notNull(),

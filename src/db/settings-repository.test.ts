@@ -6,6 +6,8 @@ const DEFAULTS = {
   agent_health_interval: '60',
   agent_reconnect_timeout: '30',
   agent_code_ttl_minutes: '5',
+  agent_token_rotation_days: '0',
+  agent_token_grace_minutes: '60',
 };
 
 it('holds the defaults in a new database, described', async () => {
@@ -14,7 +16,7 @@ it('holds the defaults in a new database, described', async () => {
   const categories = client
     .prepare("SELECT category FROM settings WHERE description <> ''")
     .pluck();
-  expect(categories.all()).toEqual(['agent', 'agent', 'agent', 'agent']);
+  expect(categories.all()).toEqual(Array(6).fill('agent'));
 });
 
 it('sets what is named and keeps the rest', async () => {
@@ -25,6 +27,13 @@ it('sets what is named and keeps the rest', async () => {
     agent_health_interval: '90',
     hub_name: 'home',
   });
+});
+
+it('removes what is set to null', async () => {
+  const { db } = temporaryDatabase();
+  await db.settings.set({ hub_name: 'home', agent_health_interval: '90' }, 5);
+  await db.settings.set({ hub_name: null, absent: null, agent_health_interval: '80' }, 6);
+  expect(await db.settings.all()).toEqual({ ...DEFAULTS, agent_health_interval: '80' });
 });
 
 it('sets all or none', async () => {

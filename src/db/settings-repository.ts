@@ -1,4 +1,5 @@
-import type { Connection } from './connection.ts';
+import { eq } from 'drizzle-orm';
+import type { Connection, Orm } from './connection.ts';
 import { settings } from './schema.ts';
 
 /** The general settings: text by key, seeded by the migrations. Methods throw DatabaseError. */
@@ -19,16 +20,23 @@ export class SettingsRepository {
     return Object.fromEntries(rows.map(({ key, value }) => [key, value]));
   }
 
-  /** Sets all of them or none; keys that are not named keep their values. */
-  async set(values: Readonly<Record<string, string>>, now: number): Promise<void> {
+  /** Sets all of them or none; null removes a key; keys that are not named keep their values. */
+  async set(values: Readonly<Record<string, string | null>>, now: number): Promise<void> {
+    const { orm } = this.#connection;
     await this.#connection.transaction(() => {
-      for (const [key, value] of Object.entries(values)) {
-        this.#connection.orm
-          .insert(settings)
-          .values({ key, value, updatedAt: now })
-          .onConflictDoUpdate({ target: settings.key, set: { value, updatedAt: now } })
-          .run();
-      }
+      for (const [key, value] of Object.entries(values)) setOne(orm, key, value, now);
     });
   }
+}
+
+function setOne(orm: Orm, key: string, value: string | null, now: number): void {
+  if (value === null) {
+    orm.delete(settings).where(eq(settings.key, key)).run();
+    return;
+  }
+  orm
+    .insert(settings)
+    .values({ key, value, updatedAt: now })
+    .onConflictDoUpdate({ target: settings.key, set: { value, updatedAt: now } })
+    .run();
 }

@@ -1,0 +1,51 @@
+import { describe, expect, it } from 'vitest';
+import { CATALOGUE } from './catalogue.ts';
+import { redactEnvironment } from './redact-environment.ts';
+
+const inspect = CATALOGUE['docker.containers.inspect'];
+
+describe('redactEnvironment', () => {
+  it('hides the values of variables and keeps their names', () => {
+    const result = { Id: 'abc', Config: { Image: 'x', Env: ['A=secret', 'B=', 'C=a=b', 'bare'] } };
+    expect(redactEnvironment(inspect, {}, result)).toEqual({
+      Id: 'abc',
+      Config: { Image: 'x', Env: ['A=***', 'B=***', 'C=***', '***'] },
+    });
+  });
+
+  it.each([
+    [{ TOKEN: 'secret' }, { TOKEN: '***' }],
+    ['TOKEN=secret', '***'],
+    [
+      [['TOKEN=secret'], 7],
+      ['***', '***'],
+    ],
+    [null, null],
+  ])('hides an environment of another shape, too: %j', (environment, hidden) => {
+    expect(redactEnvironment(inspect, {}, { Config: { Env: environment } })).toEqual({
+      Config: { Env: hidden },
+    });
+  });
+
+  it('shows the values to a call that asks for them', () => {
+    const result = { Config: { Env: ['A=secret'] } };
+    expect(redactEnvironment(inspect, { reveal_env: true }, result)).toBe(result);
+    expect(redactEnvironment(inspect, { reveal_env: 'true' }, result)).not.toEqual(result);
+  });
+
+  it('leaves a result without an environment as it is', () => {
+    for (const result of [null, 'text', [], { Config: null }, { Other: 1 }]) {
+      expect(redactEnvironment(inspect, {}, result)).toEqual(result);
+    }
+  });
+
+  it('hides both environments of an image', () => {
+    const environment = { Env: ['A=secret'] };
+    const result = { Config: environment, ContainerConfig: environment };
+    const hidden = { Env: ['A=***'] };
+    expect(redactEnvironment(CATALOGUE['docker.images.inspect'], {}, result)).toEqual({
+      Config: hidden,
+      ContainerConfig: hidden,
+    });
+  });
+});

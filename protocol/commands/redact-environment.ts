@@ -1,0 +1,39 @@
+import type { CommandEntry } from './define-command.ts';
+
+const HIDDEN = '***';
+
+/**
+ * A method's result as callers may see it: the values of the environments in it become `***`, unless
+ * the call has `reveal_env: true`. What is not an environment is the very same object.
+ */
+export function redactEnvironment(
+  entry: CommandEntry,
+  params: Readonly<Record<string, unknown>>,
+  result: unknown,
+): unknown {
+  if (params['reveal_env'] === true) return result;
+  return entry.environments.reduce((redacted, path) => redactAt(redacted, path.split('.')), result);
+}
+
+function redactAt(value: unknown, [key, ...rest]: readonly string[]): unknown {
+  if (key === undefined) return withoutValues(value);
+  if (!isObject(value) || !Object.hasOwn(value, key)) return value;
+  return { ...value, [key]: redactAt(value[key], rest) };
+}
+
+/** Of a list of NAME=VALUE texts or an object; anything else is hidden whole, null but empty. */
+function withoutValues(value: unknown): unknown {
+  if (value === null || value === undefined) return value;
+  if (Array.isArray(value)) return value.map(withoutValue);
+  if (!isObject(value)) return HIDDEN;
+  return Object.fromEntries(Object.keys(value).map((name) => [name, HIDDEN]));
+}
+
+function withoutValue(text: unknown): string {
+  const name = typeof text === 'string' ? /^[^=]*=/.exec(text)?.[0] : undefined;
+  return name === undefined ? HIDDEN : `${name}${HIDDEN}`;
+}
+
+function isObject(value: unknown): value is Record<string, unknown> {
+  return typeof value === 'object' && value !== null && !Array.isArray(value);
+}

@@ -9,7 +9,9 @@ it('gives each number of the hub a name, a type and its value', () => {
     strayAnswers: 4,
     refusedHandshakes: 5,
     superseded: 6,
-    telemetryDropped: 7,
+    clonesRefused: 7,
+    takingTurns: 8,
+    telemetryDropped: 9,
   });
   expect(text.match(/^tomo_\w+ \d$/gm)).toEqual([
     'tomo_agents_connected 1',
@@ -18,7 +20,9 @@ it('gives each number of the hub a name, a type and its value', () => {
     'tomo_stray_answers_total 4',
     'tomo_refused_handshakes_total 5',
     'tomo_superseded_total 6',
-    'tomo_telemetry_dropped_total 7',
+    'tomo_clones_refused_total 7',
+    'tomo_taking_turns_total 8',
+    'tomo_telemetry_dropped_total 9',
   ]);
   expect(text).toContain('# TYPE tomo_telemetry_dropped_total counter\n');
 });

@@ -25,6 +25,18 @@ export function prometheusText(counters: HubCounters): string {
       counters.superseded,
     ],
     [
+      'tomo_clones_refused_total',
+      'counter',
+      'Sockets refused because their token belongs to another machine.',
+      counters.clonesRefused,
+    ],
+    [
+      'tomo_taking_turns_total',
+      'counter',
+      'How often two processes of one agent replaced each other in turn.',
+      counters.takingTurns,
+    ],
+    [
       'tomo_telemetry_dropped_total',
       'counter',
       'Rows of metrics and events that were not kept.',

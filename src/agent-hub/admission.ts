@@ -1,10 +1,14 @@
 import { type Access, lowerAccess } from '../../protocol/access.ts';
 import { type ErrorName, TomoError } from '../../protocol/errors.ts';
 import { CLOSE_CODES, type Hello, helloSchema } from '../../protocol/handshake.ts';
+import { jsonExcess } from '../../protocol/json-limits.ts';
+import { JSON_DEPTH_MAX } from '../../protocol/limits.ts';
 import type { AgentRepository } from '../db/agent-repository.ts';
 import type { AgentHello, AgentRow } from '../db/agent-row.ts';
 import type { AttemptLimiter } from './attempt-limiter.ts';
 import { hashRegistrationCode, hashToken, newToken } from './credentials.ts';
+import { type TokenBearer, tokenBearer } from './duplicates.ts';
+import { filledIn, isOtherMachine } from './machine-identity.ts';
 
 /** An agent that may come in. */
 export interface Admitted {
@@ -32,16 +36,22 @@ export class AdmissionRefused extends Error {
 export interface AdmissionDeps {
   readonly agents: AgentRepository;
   readonly limiter: AttemptLimiter;
+  /** Called for every process that is refused because its token belongs to another machine. */
+  readonly onClone: (clone: TokenBearer) => void;
 }
 
 /** Decides on a first message. Throws AdmissionRefused; a refusal writes nothing. */
 export async function admit(deps: AdmissionDeps, text: string, address: string): Promise<Admitted> {
   const hello = parseHello(text);
   if (hello.type === 'register') return register(deps, hello, hello.code, address);
-  return authenticate(deps, hello, hello.token);
+  return authenticate(deps, hello, hello.token, address);
 }
 
 function parseHello(text: string): Hello {
+  // Of so few bytes only the depth can be too much.
+  if (jsonExcess(text) !== undefined) {
+    throw refused('INVALID_HANDSHAKE', `The first message nests deeper than ${JSON_DEPTH_MAX}.`);
+  }
   let value: unknown;
   try {
     value = JSON.parse(text);
@@ -98,9 +108,10 @@ async function register(
 }
 
 async function authenticate(
-  { agents }: AdmissionDeps,
+  { agents, onClone }: AdmissionDeps,
   hello: Hello,
   token: string,
+  address: string,
 ): Promise<Admitted> {
   const tokenHash = hashToken(token);
   const found = await agents.findByTokenHash(tokenHash);
@@ -110,14 +121,24 @@ async function authenticate(
       'Unknown token. Call install_agent and start the agent with the new code.',
     );
   }
-  if (found.match === 'revoked') throw revoked();
+  const { agent, match } = found;
+  if (match === 'revoked') throw revoked();
   // Its agent's row tells of the process that it is to replace, until it is promoted.
-  if (found.match === 'candidate') {
-    return admitted(found.agent, hello, { candidateTokenHash: tokenHash });
+  if (match === 'candidate') return admitted(agent, hello, { candidateTokenHash: tokenHash });
+  if (isOtherMachine(agent.identity, hello.host)) {
+    const { id: agentId, serverId } = agent;
+    onClone(tokenBearer({ agentId, serverId, hello, address }));
+    throw clone();
   }
-  if (!(await agents.authenticated(found.agent.id, helloFields(hello), Date.now())))
-    throw revoked();
-  return admitted(found.agent, hello, {});
+  const authenticated = await agents.authenticated({
+    agentId: agent.id,
+    tokenHash,
+    hello: helloFields(hello),
+    identity: filledIn(agent.identity, hello.host),
+    now: Date.now(),
+  });
+  if (!authenticated) throw revoked();
+  return admitted(agent, hello, {});
 }
 
 /** What the database keeps of a hello. */
@@ -142,8 +163,18 @@ function admitted(
 
 function revoked(): AdmissionRefused {
   return new AdmissionRefused(
-    new TomoError('AGENT_REVOKED', 'This agent was revoked.'),
+    new TomoError('AGENT_REVOKED', 'This agent was revoked, or registered anew elsewhere.'),
     CLOSE_CODES.REVOKED,
+  );
+}
+
+function clone(): AdmissionRefused {
+  return new AdmissionRefused(
+    new TomoError(
+      'CLONE_REFUSED',
+      'This token belongs to an agent on another machine. Call install_agent for an agent of this one; if it is the same server on a new machine, call configure_agents with accept_machine: true.',
+    ),
+    CLOSE_CODES.CLONE,
   );
 }
 

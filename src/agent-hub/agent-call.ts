@@ -12,14 +12,26 @@ export interface AgentCall {
   readonly access: Access;
   readonly timeoutMs?: number;
   readonly signal?: AbortSignal;
+  /**
+   * It has a row in the audit: if the agent goes, the row becomes `detached` and ends when the agent
+   * is back. Whoever writes the row otherwise calls AgentHub.written afterwards.
+   */
+  readonly hasRow?: boolean;
+}
+
+/** What an agent answered. */
+export interface AgentAnswer {
+  readonly result: unknown;
+  /** Of the result as JSON, as it came. */
+  readonly bytes: number;
 }
 
 /** Sends a command that may be sent, and checks its answer; the contract is AgentHub.call's. */
 export async function callAgent(
   connection: AgentConnection,
-  { id, method, access, signal, ...call }: AgentCall,
+  { id, method, access, signal, hasRow = false, ...call }: AgentCall,
   onSent: () => void,
-): Promise<unknown> {
+): Promise<AgentAnswer> {
   const { entry, params, timeoutMs } = gateCommand({
     method,
     params: call.params,
@@ -29,7 +41,7 @@ export async function callAgent(
     timeoutMs: call.timeoutMs,
   });
   onSent();
-  const result = await connection.call({ id, method, params, timeoutMs, signal });
-  checkResult(method, entry, result);
-  return result;
+  const answer = await connection.call({ id, method, params, timeoutMs, signal, hasRow });
+  checkResult(method, entry, answer.result);
+  return answer;
 }

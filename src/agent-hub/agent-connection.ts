@@ -4,40 +4,49 @@ import type { RawData, WebSocket } from 'ws';
 import type { Access } from '../../protocol/access.ts';
 import { TomoError } from '../../protocol/errors.ts';
 import { CLOSE_CODES, type Hello } from '../../protocol/handshake.ts';
+import { jsonExcess } from '../../protocol/json-limits.ts';
 import {
   CANCEL_METHOD,
   encodeError,
   encodeNotification,
   encodeRequest,
+  encodeResult,
   type RpcNotification,
   type RpcResponse,
+  STORED_METHOD,
 } from '../../protocol/json-rpc.ts';
 import {
   CALLS_PER_AGENT_MAX_COUNT,
   FRAME_MAX_BYTES,
+  JSON_VALUES_MAX_COUNT,
   SEND_BACKLOG_MAX_BYTES,
   VIOLATIONS_MAX_COUNT,
 } from '../../protocol/limits.ts';
+import type { AgentAnswer } from './agent-call.ts';
 import { parseAgentMessage } from './agent-message.ts';
 import { closeReason } from './close-reason.ts';
 import {
   answeredError,
   busy,
   connectionLost,
+  detached,
   notConnected,
   notForTheHub,
   requestTooLarge,
 } from './connection-errors.ts';
+import type { LateAnswer } from './detached-commands.ts';
 import { frameText } from './frame-text.ts';
+import { OwedAnswers } from './owed-answers.ts';
 import { PendingCalls } from './pending-calls.ts';
 import { RoundTrips } from './round-trips.ts';
+import { StoredAnswers } from './stored-answers.ts';
 
 /** What the hub knows of an agent while it is connected. */
 export interface ConnectedAgent {
   readonly agentId: string;
   readonly serverId: string;
-  /** The lower of what it was installed with and what it says it grants. */
-  readonly access: Access;
+  /** The lower of its ceiling, which may change meanwhile, and what it says it grants. */
+  access: Access;
   readonly hello: Hello;
   /** Address of the socket's other end. */
   readonly address: string;
@@ -53,6 +62,8 @@ export interface WireCall {
   readonly params: Record<string, unknown>;
   readonly timeoutMs: number;
   readonly signal: AbortSignal | undefined;
+  /** See AgentCall. */
+  readonly hasRow?: boolean;
 }
 
 export interface ConnectionOptions {
@@ -61,11 +72,16 @@ export interface ConnectionOptions {
   readonly stream: Duplex & { readonly bytesRead?: number };
   readonly log: Logger;
   readonly onNotification: (notification: RpcNotification, bytes: number) => void;
-  /** Called for every answer that no call waits for. */
-  readonly onStrayAnswer: () => void;
+  /** Called for every answer that no call waits for; `stored` tells the agent to forget it. */
+  readonly onStrayAnswer: (answer: LateAnswer, stored: () => void) => void;
+  /** Called with the calls that have a row and whose answers the agent brings later. */
+  readonly onDetached: (ids: readonly string[]) => void;
   /** Called once, after the socket has closed and every call has failed. */
   readonly onClosed: (code: number) => void;
 }
+
+/** What is around a result in its frame, but for the id. */
+const ENVELOPE_BYTES = encodeResult('', null).length - 'null'.length;
 
 /** One authenticated socket: sends calls, matches answers, counts violations. */
 export class AgentConnection {
@@ -73,7 +89,10 @@ export class AgentConnection {
   readonly #socket: WebSocket;
   readonly #stream: ConnectionOptions['stream'];
   readonly #options: ConnectionOptions;
-  readonly #calls = new PendingCalls();
+  readonly #calls = new PendingCalls<AgentAnswer>();
+  readonly #owed: OwedAnswers;
+  /** None of an agent of the first deployment, which keeps no answers. */
+  readonly #stored: StoredAnswers | undefined;
   readonly #roundTrips: RoundTrips;
   #violations = 0;
 
@@ -83,6 +102,10 @@ export class AgentConnection {
     this.#stream = options.stream;
     this.#options = options;
     this.#roundTrips = new RoundTrips(options.socket);
+    this.#owed = new OwedAnswers(options.agent.hello.held ?? []);
+    if (options.agent.hello.protocol !== undefined) {
+      this.#stored = new StoredAnswers((ids) => this.notify(STORED_METHOD, { ids }));
+    }
     this.#socket.on('message', (data, isBinary) => this.#receive(data, isBinary));
     this.#socket.on('close', (code) => this.#closed(code));
   }
@@ -117,9 +140,10 @@ export class AgentConnection {
     return new Promise((resolve) => this.#socket.once('close', () => resolve()));
   }
 
-  /** Resolves when no call waits for the agent. */
-  idle(): Promise<void> {
-    return this.#calls.none();
+  /** Resolves when no call waits for the agent and it holds no answer of an earlier socket. */
+  async idle(): Promise<void> {
+    await this.#owed.none();
+    await this.#calls.none();
   }
 
   send(text: string): void {
@@ -137,13 +161,19 @@ export class AgentConnection {
     return true;
   }
 
-  async call(call: WireCall): Promise<unknown> {
+  /** How a call with a row ended is in its row: the agent need not keep the answer. */
+  written(id: string): void {
+    this.#stored?.written(id);
+  }
+
+  async call(call: WireCall): Promise<AgentAnswer> {
     this.#refuseIfBusy();
     if (call.signal?.aborted === true) {
       throw new TomoError('COMMAND_CANCELLED', 'The call was cancelled before it was sent.');
     }
     const request = encodeRequest({ id: call.id, method: call.method, params: call.params });
-    if (Buffer.byteLength(request) > FRAME_MAX_BYTES) throw requestTooLarge(call.method);
+    refuseIfTooLarge(call.method, request);
+    if (call.hasRow === true) this.#stored?.begun(call.id);
     const answer = this.#calls.wait({
       id: call.id,
       timeoutMs: call.timeoutMs,
@@ -165,7 +195,7 @@ export class AgentConnection {
 
   /** Fails every call at once, then closes the socket politely. */
   close(code: number, reason: string, error: TomoError): void {
-    this.#calls.rejectAll(error);
+    this.#failCalls(error);
     this.#socket.close(code, closeReason(reason));
   }
 
@@ -192,7 +222,7 @@ export class AgentConnection {
     if (text === undefined || message === undefined) return this.#countViolation();
     switch (message.kind) {
       case 'response':
-        this.#answer(message.response);
+        this.#answer(message.response, Buffer.byteLength(text));
         return;
       case 'notification':
         this.#options.onNotification(message.notification, Buffer.byteLength(text));
@@ -204,12 +234,19 @@ export class AgentConnection {
     }
   }
 
-  #answer(response: RpcResponse): void {
+  #answer(response: RpcResponse, frameBytes: number): void {
+    const { id } = response;
+    const bytes = Math.max(0, frameBytes - ENVELOPE_BYTES - id.length);
     const matched =
       'error' in response
-        ? this.#calls.reject(response.id, answeredError(response.error))
-        : this.#calls.resolve(response.id, response.result);
-    if (!matched) this.#options.onStrayAnswer();
+        ? this.#calls.reject(id, answeredError(response.error))
+        : this.#calls.resolve(id, { result: response.result, bytes });
+    if (matched) {
+      this.#stored?.answered(id);
+      return;
+    }
+    this.#options.onStrayAnswer({ response, bytes }, () => this.#stored?.answered(id));
+    this.#owed.answered(id);
   }
 
   #answerRequest(id: string, method: string): void {
@@ -227,8 +264,29 @@ export class AgentConnection {
     this.close(CLOSE_CODES.PROTOCOL_VIOLATION, 'too many invalid messages', connectionLost());
   }
 
+  /** An agent that can come back brings the answers of calls that have a row. */
+  #failCalls(error: TomoError): void {
+    const ids =
+      error.name === 'CONNECTION_LOST'
+        ? this.#calls.ids.filter((id) => this.#stored?.isUnwritten(id) === true)
+        : [];
+    const late = new Set(ids);
+    this.#calls.rejectAll((id) => (late.has(id) ? detached(this.agent.serverId) : error));
+    if (ids.length > 0) this.#options.onDetached(ids);
+  }
+
   #closed(code: number): void {
-    this.#calls.rejectAll(connectionLost());
+    this.#failCalls(connectionLost());
+    this.#stored?.[Symbol.dispose]();
     this.#options.onClosed(code);
+  }
+}
+
+function refuseIfTooLarge(method: string, request: string): void {
+  // A text has fewer values than characters; how deep the params are is checked before.
+  const hasTooManyValues =
+    request.length > JSON_VALUES_MAX_COUNT && jsonExcess(request) !== undefined;
+  if (hasTooManyValues || Buffer.byteLength(request) > FRAME_MAX_BYTES) {
+    throw requestTooLarge(method);
   }
 }

@@ -1,31 +1,32 @@
 import type { IncomingMessage } from 'node:http';
 import type { Duplex } from 'node:stream';
 import type { Logger } from 'pino';
+import { type Access, lowerAccess } from '../../protocol/access.ts';
 import { TomoError } from '../../protocol/errors.ts';
 import { CLOSE_CODES } from '../../protocol/handshake.ts';
-import { PROMOTED_METHOD } from '../../protocol/json-rpc.ts';
-import type { AgentRow } from '../db/agent-row.ts';
+import { type AgentRow, machineIdentity } from '../db/agent-row.ts';
 import type { TomoDatabase } from '../db/database.ts';
-import { type AgentCall, callAgent } from './agent-call.ts';
-import { effectiveConfig } from './agent-config.ts';
-import { AgentConnection, type ConnectedAgent } from './agent-connection.ts';
-import { type CandidacyEnd, Candidates } from './candidates.ts';
+import type { AgentAnswer, AgentCall } from './agent-call.ts';
+import type { ConnectedAgent } from './agent-connection.ts';
+import { Attendance } from './attendance.ts';
+import type { CandidacyEnd } from './candidates.ts';
+import { clientAddressOf } from './client-address.ts';
 import { connectionLost, notConnected } from './connection-errors.ts';
-import { Departures } from './departures.ts';
+import type { DuplicateCounts } from './duplicates.ts';
 import type { HubCounters } from './hub-counters.ts';
 import { Liveness } from './liveness.ts';
-import { handleNotification } from './notifications.ts';
-import { Presence } from './presence.ts';
-import { type AdmittedArrival, Reception } from './reception.ts';
-import { retire } from './retirement.ts';
-import { TelemetryBuffer } from './telemetry-buffer.ts';
+import type { Presence } from './presence.ts';
+import { Reception } from './reception.ts';
+import type { TelemetryBuffer } from './telemetry-buffer.ts';
 import { HUB_TIMINGS, type HubTimings } from './timings.ts';
-import { welcomeMessage } from './welcome.ts';
+import { rotateToken } from './token-rotation.ts';
 
 export interface AgentHubOptions {
   readonly db: TomoDatabase;
   readonly log: Logger;
   readonly timings?: Partial<HubTimings>;
+  /** Whom a request comes from; the socket's other end unless told otherwise. */
+  readonly clientAddress?: (request: IncomingMessage) => string;
 }
 
 /**
@@ -33,62 +34,53 @@ export interface AgentHubOptions {
  * table of connections is the only truth about who is connected.
  */
 export class AgentHub {
-  readonly #options: AgentHubOptions;
-  readonly #timings: HubTimings;
-  readonly #reception: Reception;
-  readonly #presence = new Presence();
-  readonly #candidates: Candidates;
-  readonly #departures: Departures;
-  readonly #liveness: Liveness;
-  readonly #counters = { calls: 0, strayAnswers: 0, superseded: 0 };
   readonly telemetry: TelemetryBuffer;
+  readonly #options: AgentHubOptions;
+  readonly #reception: Reception;
+  readonly #attendance: Attendance;
+  readonly #presence: Presence;
+  readonly #liveness: Liveness;
 
   constructor(options: AgentHubOptions) {
+    const { db, log, clientAddress = clientAddressOf([]) } = options;
+    const timings = { ...HUB_TIMINGS, ...options.timings };
     this.#options = options;
-    this.#timings = { ...HUB_TIMINGS, ...options.timings };
-    this.#reception = new Reception({
-      db: options.db,
-      log: options.log,
-      handshakeMs: this.#timings.handshakeMs,
-      closeMs: this.#timings.closeMs,
-      onAdmitted: (arrival) => this.#welcome(arrival),
-    });
-    this.#departures = new Departures({
-      agents: options.db.agents,
-      log: options.log,
-      isConnected: (agentId) => this.connected(agentId) !== undefined,
+    this.#attendance = new Attendance({
+      db,
+      log,
+      timings,
       exclusively: (step) => this.#reception.exclusively(step),
     });
-    this.telemetry = new TelemetryBuffer({
-      db: options.db,
-      log: options.log,
-      flushMs: this.#timings.flushMs,
-      beforeWrite: () => this.#departures.retry(),
+    this.#presence = this.#attendance.presence;
+    this.telemetry = this.#attendance.telemetry;
+    this.#reception = new Reception({
+      db,
+      log,
+      clientAddress,
+      handshakeMs: timings.handshakeMs,
+      closeMs: timings.closeMs,
+      onAdmitted: (arrival) => this.#attendance.welcome(arrival),
+      onClone: (clone) => this.#attendance.refusedClone(clone),
     });
     this.#liveness = new Liveness({
-      timings: this.#timings,
+      timings,
       connections: () => this.#presence.open,
-      onHeard: (connection) => this.#seen(connection),
-    });
-    this.#candidates = new Candidates({
-      agents: options.db.agents,
-      log: options.log,
-      pingMs: this.#timings.promotionPingMs,
-      exclusively: (step) => this.#reception.exclusively(step),
-      onPromoted: (connection) => this.#promoted(connection),
+      onHeard: (connection) => this.#attendance.seen(connection),
     });
   }
 
-  /** To be called before the first accept: after a crash no row may say `connected`. */
+  /** To be called before the first accept: after a crash no row may say `connected` or `running`. */
   async start(): Promise<void> {
-    await this.#options.db.agents.disconnectAll(Date.now());
+    const now = Date.now();
+    await this.#options.db.agents.disconnectAll(now);
+    await this.#attendance.detached.start(now);
   }
 
   get counters(): HubCounters {
     let callsInFlight = 0;
     for (const connection of this.#presence.open) callsInFlight += connection.callsInFlight;
     return {
-      ...this.#counters,
+      ...this.#attendance.counters,
       refusedHandshakes: this.#reception.refused,
       connected: this.#presence.count,
       callsInFlight,
@@ -116,7 +108,7 @@ export class AgentHub {
    * A candidate that a newer one supersedes has not ended. Rejects as waitForConnection.
    */
   async waitForPromotion(agentId: string, signal: AbortSignal): Promise<CandidacyEnd> {
-    return this.#candidates.nextEnd(agentId, signal);
+    return this.#attendance.candidates.nextEnd(agentId, signal);
   }
 
   /**
@@ -126,7 +118,7 @@ export class AgentHub {
   async dropCandidate(agentId: string): Promise<boolean> {
     return this.#reception.exclusively(async () => {
       const dropped = await this.#options.db.agents.dropCandidate(agentId);
-      const connection = this.#candidates.drop(agentId);
+      const connection = this.#attendance.candidates.drop(agentId);
       connection?.close(CLOSE_CODES.NOT_AUTHENTICATED, 'candidate dropped', connectionLost());
       return dropped;
     });
@@ -144,11 +136,20 @@ export class AgentHub {
    * agent's own error afterwards.
    */
   async call(agentId: string, call: AgentCall): Promise<unknown> {
+    const { result } = await this.answer(agentId, call);
+    return result;
+  }
+
+  /** The same, with the answer's size. */
+  answer(agentId: string, call: AgentCall): Promise<AgentAnswer> {
     const connection = this.#presence.current(agentId);
-    if (connection === undefined) throw notConnected();
-    return callAgent(connection, call, () => {
-      this.#counters.calls += 1;
-    });
+    if (connection === undefined) return Promise.reject(notConnected());
+    return this.#attendance.call(connection, call);
+  }
+
+  /** To be told when the row of a call says how it ended, so that the agent need not keep the answer. */
+  written(agentId: string, id: string): void {
+    this.#presence.current(agentId)?.written(id);
   }
 
   /** Milliseconds of a ping to the agent and back; undefined if it is away or silent. */
@@ -160,17 +161,63 @@ export class AgentHub {
     }
   }
 
+  /** Other processes that came with the agent's token since the hub started. */
+  duplicates(agentId: string): DuplicateCounts {
+    return this.#attendance.duplicates.of(agentId);
+  }
+
+  /** Makes the machine that was refused last the agent's own. False if none was refused. */
+  async acceptMachine(agentId: string): Promise<boolean> {
+    return this.#reception.exclusively(async () => {
+      const { lastHost } = this.duplicates(agentId);
+      if (lastHost === undefined) return false;
+      await this.#options.db.agents.setIdentity(agentId, machineIdentity(lastHost), Date.now());
+      this.#attendance.duplicates.clear(agentId);
+      return true;
+    });
+  }
+
+  /**
+   * Gives a connected agent a new token, and answers when the agent keeps it. Until the new one is
+   * used or `graceMs` are over both are good, also if this throws: AGENT_NOT_CONNECTED and
+   * METHOD_NOT_FOUND before anything is written, afterwards what `call` throws.
+   */
+  async rotateToken(
+    agentId: string,
+    { graceMs }: { readonly graceMs: number },
+  ): Promise<{ graceEndsAt: number }> {
+    const deps = {
+      agents: this.#options.db.agents,
+      current: (id: string) => this.#presence.current(id),
+      call: this.#attendance.call.bind(this.#attendance),
+      exclusively: this.#reception.exclusively.bind(this.#reception),
+    };
+    return rotateToken(deps, agentId, graceMs);
+  }
+
+  /** Holds connected processes of the agent to a ceiling that was written to its row. */
+  async setAccess(agentId: string, access: Access): Promise<void> {
+    // An admission under way may have read the row before.
+    await this.#reception.exclusively(() => {
+      for (const { agent } of this.#presence.openOf(agentId)) {
+        agent.access = lowerAccess(access, agent.hello.access ?? access);
+      }
+      return Promise.resolve();
+    });
+  }
+
   /** Takes the agent's tokens for good and closes all its sockets. True if it was connected. */
   async revoke(agentId: string): Promise<boolean> {
     return this.#reception.exclusively(async () => {
       await this.#options.db.agents.revoke(agentId, Date.now());
       const current = this.#presence.current(agentId);
-      if (current !== undefined) this.#drop(current);
-      this.#candidates.drop(agentId);
+      if (current !== undefined) this.#attendance.drop(current);
+      this.#attendance.candidates.drop(agentId);
       const error = new TomoError('AGENT_REVOKED', 'The agent was revoked while the command ran.');
       for (const connection of this.#presence.openOf(agentId)) {
         connection.close(CLOSE_CODES.REVOKED, 'agent revoked', error);
       }
+      await this.#attendance.detached.revoked(agentId);
       return current !== undefined;
     });
   }
@@ -181,6 +228,7 @@ export class AgentHub {
     // What is in memory would be written after its agent is gone.
     await this.telemetry.flush();
     await this.#options.db.agents.forget(serverId);
+    this.#attendance.duplicates.clear(id);
   }
 
   /** Closes every socket with 1012, so that agents redial, and writes what is in memory. */
@@ -188,103 +236,18 @@ export class AgentHub {
     this.#liveness.stop();
     const now = Date.now();
     for (const connection of this.#presence.open) {
-      this.#candidates.drop(connection.agent.agentId);
-      this.#seen(connection);
-      this.#drop(connection);
+      this.#attendance.candidates.drop(connection.agent.agentId);
+      this.#attendance.seen(connection);
+      this.#attendance.drop(connection);
       connection.close(CLOSE_CODES.SERVICE_RESTART, 'hub restarting', connectionLost());
     }
     this.#reception.close();
-    await this.#departures.recordAll(now);
+    await this.#attendance.departures.recordAll(now);
     await this.telemetry.close();
   }
 
   /** Ends what is still open after `close`, for agents that do not answer the closing handshake. */
   terminate(): void {
     this.#reception.terminate();
-  }
-
-  async #welcome(arrival: AdmittedArrival): Promise<void> {
-    const { admitted, settings, socket } = arrival;
-    const connection = this.#connect(arrival);
-    const { hello, row, candidateTokenHash } = admitted;
-    if (candidateTokenHash === undefined) this.#supersede(connection);
-    connection.send(welcomeMessage(admitted, effectiveConfig(settings, row.config)));
-    const type = hello.type === 'register' ? 'registered' : 'connected';
-    this.#recordArrival(connection, candidateTokenHash === undefined ? type : 'candidate');
-    if (candidateTokenHash !== undefined) this.#candidates.park(connection, candidateTokenHash);
-    socket.resume();
-    // A socket that closed during the handshake tells nobody: its close event has passed.
-    if (connection.isClosed) await this.#left(connection, 1006);
-  }
-
-  #connect({ admitted, socket, stream, address }: AdmittedArrival): AgentConnection {
-    const { row, hello, access } = admitted;
-    const { id: agentId, serverId } = row;
-    const connection = new AgentConnection({
-      agent: { agentId, serverId, access, hello, address, connectedAt: Date.now() },
-      socket,
-      stream,
-      log: this.#options.log,
-      onNotification: (notification, bytes) => {
-        // Of two processes on one server only the agent itself reports.
-        if (!this.#presence.isCurrent(connection)) return;
-        handleNotification(this.telemetry, connection.agent, notification, bytes);
-      },
-      onStrayAnswer: () => void (this.#counters.strayAnswers += 1),
-      onClosed: (code) => void this.#left(connection, code),
-    });
-    this.#presence.opened(connection);
-    return connection;
-  }
-
-  #supersede(connection: AgentConnection): void {
-    const older = this.#presence.replace(connection);
-    if (older === undefined) return;
-    this.#counters.superseded += 1;
-    older.close(CLOSE_CODES.SUPERSEDED, 'superseded by a newer connection', connectionLost());
-  }
-
-  #promoted(connection: AgentConnection): void {
-    const older = this.#presence.replace(connection);
-    connection.notify(PROMOTED_METHOD, {});
-    this.#recordArrival(connection, 'promoted');
-    if (older !== undefined) retire(older, this.#timings.retireMaxMs);
-    // Its end was taken for a candidate's if it came before its promotion was known here.
-    if (connection.isClosed) void this.#left(connection, 1006);
-  }
-
-  /** Its agent is away from now on. False if it is not the agent's current connection any more. */
-  #drop(connection: AgentConnection): boolean {
-    if (!this.#presence.drop(connection)) return false;
-    this.telemetry.forget(connection.agent.agentId);
-    return true;
-  }
-
-  async #left(connection: AgentConnection, code: number): Promise<void> {
-    this.#presence.closed(connection);
-    if (this.#candidates.left(connection)) {
-      return this.#record(connection, 'candidate_left', { code });
-    }
-    this.#record(connection, 'disconnected', { code });
-    if (!this.#drop(connection)) return;
-    await this.#departures.record(connection.agent.agentId, Date.now());
-  }
-
-  /** Of a candidate or a replaced process nothing is kept: only the agent itself counts. */
-  #seen(connection: AgentConnection): void {
-    if (!this.#presence.isCurrent(connection)) return;
-    this.telemetry.seen(connection.agent.agentId, Date.now());
-  }
-
-  #recordArrival(connection: AgentConnection, type: string): void {
-    const { hello, address } = connection.agent;
-    this.#seen(connection);
-    this.#record(connection, type, { version: hello.version, address });
-  }
-
-  #record(connection: AgentConnection, type: string, detail: Record<string, unknown>): void {
-    const { agentId, serverId } = connection.agent;
-    this.#options.log.info({ server: serverId, ...detail }, `agent ${type}`);
-    this.telemetry.event({ agentId, serverId, type, detail, at: Date.now() });
   }
 }

@@ -1,3 +1,4 @@
+import { jsonExcess } from '../../protocol/json-limits.ts';
 import {
   notificationSchema,
   type RpcNotification,
@@ -11,8 +12,9 @@ export type AgentMessage =
   | { readonly kind: 'notification'; readonly notification: RpcNotification }
   | { readonly kind: 'request'; readonly id: string; readonly method: string };
 
-/** A frame of an authenticated agent, or undefined if it is no valid message. */
+/** A frame of an authenticated agent, or undefined if it is no valid message or too much of one. */
 export function parseAgentMessage(text: string): AgentMessage | undefined {
+  if (jsonExcess(text) !== undefined) return undefined;
   const value = parseJson(text);
   if (typeof value !== 'object' || value === null) return undefined;
   if (!('method' in value)) {

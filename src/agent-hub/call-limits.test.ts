@@ -1,6 +1,11 @@
 import { describe, expect, it } from 'vitest';
+import {
+  CALLS_MAX_COUNT,
+  CALLS_PER_AGENT_MAX_COUNT,
+  JSON_VALUES_MAX_COUNT,
+} from '../../protocol/limits.ts';
 import { PONG } from '../../test/support/fake-agent.ts';
-import { startHub } from '../../test/support/hub.ts';
+import { type Joined, startHub } from '../../test/support/hub.ts';
 
 const MEGABYTE = 1024 * 1024;
 
@@ -91,6 +96,16 @@ describe('what an agent is given at one time', () => {
     await expect(sent[0]).resolves.toMatchObject({ exit_code: 0 });
   });
 
+  it('is no request with more values than a message may have', async () => {
+    const test = await startHub();
+    const { agentId } = await test.join('web-1');
+    const ports = Array.from({ length: JSON_VALUES_MAX_COUNT }, () => 'a');
+    const params = { image: 'a', name: 'a', command: ports };
+    await expect(
+      test.call(agentId, { method: 'docker.containers.run', params }),
+    ).rejects.toMatchObject({ name: 'LIMIT_REACHED' });
+  });
+
   it('is no request larger than one frame, which would cost it its connection', async () => {
     const test = await startHub();
     const { agent, agentId } = await test.join('web-1');
@@ -102,6 +117,33 @@ describe('what an agent is given at one time', () => {
     expect(await agent.next()).toMatchObject({ id: 'next' });
     agent.answer('next', PONG);
     await call;
+  });
+});
+
+describe('all agents together', () => {
+  it('are asked CALLS_MAX_COUNT things at one time, and more once one is answered', async () => {
+    const test = await startHub();
+    const perAgent = CALLS_PER_AGENT_MAX_COUNT - 6;
+    const agents: Joined[] = [];
+    for (let count = 0; count * perAgent < CALLS_MAX_COUNT; count += 1) {
+      agents.push(await test.join(`web-${count}`));
+    }
+    const calls = agents.flatMap(({ agentId }) =>
+      Array.from({ length: perAgent }, (_, index) => test.call(agentId, { id: `c${index}` })),
+    );
+    for (const call of calls) call.catch(() => undefined);
+    expect(calls).toHaveLength(CALLS_MAX_COUNT);
+    const [first] = agents;
+    if (first === undefined) throw new Error('no agent');
+    await expect(test.call(first.agentId)).rejects.toMatchObject({
+      name: 'LIMIT_REACHED',
+      facts: { limit: CALLS_MAX_COUNT },
+    });
+    first.agent.answer('c0', PONG);
+    await calls[0];
+    const next = test.call(first.agentId, { id: 'next' });
+    first.agent.answer('next', PONG);
+    await expect(next).resolves.toEqual(PONG);
   });
 });
 

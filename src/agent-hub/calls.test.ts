@@ -73,16 +73,6 @@ describe('a call', () => {
     expect(await failed).not.toHaveProperty('facts.data');
   });
 
-  it('passes on no data that could not be written again', async () => {
-    const test = await startHub();
-    const { agent, agentId } = await test.join('web-1');
-    const failed = test.call(agentId, { id: 'c1' }).catch((error: unknown) => error);
-    const deep = `${'['.repeat(20_000)}${']'.repeat(20_000)}`;
-    agent.send(`{"jsonrpc":"2.0","id":"c1","error":{"code":1202,"message":"deep","data":${deep}}}`);
-    expect(await failed).toMatchObject({ name: 'NOT_FOUND', message: 'deep' });
-    expect(await failed).not.toHaveProperty('facts.data');
-  });
-
   it('fails with AGENT_NOT_CONNECTED for an agent that is away', async () => {
     const test = await startHub();
     const { agentId } = await test.install('web-1');

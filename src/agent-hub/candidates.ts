@@ -93,7 +93,7 @@ export class Candidates {
   async #ping(connection: AgentConnection): Promise<void> {
     const { pingMs } = this.#options;
     const call = { id: randomUUID(), method: PING, params: {}, timeoutMs: pingMs };
-    const result = await connection.call({ ...call, signal: undefined });
+    const { result } = await connection.call({ ...call, signal: undefined });
     checkResult(PING, CATALOGUE[PING], result);
   }
 

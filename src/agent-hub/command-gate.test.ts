@@ -84,6 +84,33 @@ describe('a refusal', () => {
     );
   });
 
+  it('is of params that nest deeper than a message may, the message around them counted', () => {
+    const nested = (depth: number): unknown => (depth === 0 ? 1 : [nested(depth - 1)]);
+    const env = (depth: number) => exec({ env: { A: nested(depth) } });
+    expect(() => env(61)).toThrow(
+      expect.objectContaining({ message: expect.stringMatching('env') }),
+    );
+    expect(() => env(62)).toThrow(
+      expect.objectContaining({ name: 'INVALID_PARAMS', message: expect.stringMatching('nest') }),
+    );
+  });
+
+  it('counts the access that a param needs, beyond the method’s own', () => {
+    const inspect = (params: object) =>
+      gate({
+        method: 'docker.containers.inspect',
+        params: { container: 'db', ...params },
+        access: 'read',
+      });
+    expect(inspect({ reveal_env: false })).toBeDefined();
+    expect(() => inspect({ reveal_env: true })).toThrow(
+      expect.objectContaining({
+        name: 'ACCESS_DENIED',
+        facts: expect.objectContaining({ needed: 'admin' }),
+      }),
+    );
+  });
+
   it('says which access is needed and which is granted, the lower of caller’s and agent’s', () => {
     expect(() =>
       gate({ method: 'docker.volumes.prune', access: 'operate', ceiling: 'admin' }),

@@ -2,8 +2,10 @@ import { z } from 'zod';
 import { type Access, grants, lowerAccess } from '../../protocol/access.ts';
 import { CATALOGUE, findCommand, methodNames } from '../../protocol/commands/catalogue.ts';
 import type { CommandEntry } from '../../protocol/commands/define-command.ts';
+import { requiredAccess } from '../../protocol/commands/required-access.ts';
 import { TomoError } from '../../protocol/errors.ts';
-import { CALL_MARGIN_MS } from '../../protocol/limits.ts';
+import { exceedsDepth } from '../../protocol/json-limits.ts';
+import { CALL_MARGIN_MS, JSON_DEPTH_MAX } from '../../protocol/limits.ts';
 
 /** What is told of the faults of params or of an answer, which can have one in each of its items. */
 const FAULTS_MAX_CHARS = 1_000;
@@ -40,12 +42,15 @@ export function gateCommand(request: GateRequest): GatedCommand {
       { facts: { method: request.method } },
     );
   }
+  // The message around them is one level more.
+  if (exceedsDepth(request.params, JSON_DEPTH_MAX - 1)) throw tooDeep(request.method);
   const params = entry.params.safeParse(request.params);
   if (!params.success) throw invalidParams(request.method, params.error);
   const granted = entry.beyondCeiling
     ? request.access
     : lowerAccess(request.access, request.ceiling);
-  if (!grants(granted, entry.access)) throw accessDenied(request.method, entry.access, granted);
+  const needed = requiredAccess(entry, request.params);
+  if (!grants(granted, needed)) throw accessDenied(request.method, needed, granted);
   return { entry, ...withTimeLimit(request, entry, params.data) };
 }
 
@@ -99,6 +104,14 @@ function invalidParams(method: string, error: z.ZodError): TomoError {
   return new TomoError(
     'INVALID_PARAMS',
     `Params of ${method} are not valid:\n${faults(error)}\nlist_agent_commands shows what it takes.`,
+    { facts: { method } },
+  );
+}
+
+function tooDeep(method: string): TomoError {
+  return new TomoError(
+    'INVALID_PARAMS',
+    `Params of ${method} nest deeper than ${JSON_DEPTH_MAX - 1} arrays and objects.`,
     { facts: { method } },
   );
 }

@@ -1,8 +1,10 @@
 import { errorName, TomoError } from '../../protocol/errors.ts';
 import {
+  CALLS_MAX_COUNT,
   ERROR_DATA_MAX_BYTES,
   ERROR_TEXT_MAX_CHARS,
   FRAME_MAX_BYTES,
+  JSON_VALUES_MAX_COUNT,
 } from '../../protocol/limits.ts';
 import { jsonBytes } from './json-bytes.ts';
 
@@ -19,10 +21,48 @@ export function connectionLost(): TomoError {
   );
 }
 
+/** The same of a command whose answer the agent keeps until it is back. */
+export function detached(serverId: string): TomoError {
+  return new TomoError(
+    'CONNECTION_LOST',
+    `The connection to ${serverId} closed while the command ran. It may still run there; its answer is collected when the agent is back. Before you repeat it, see how it ended: get_command_history with server_id "${serverId}".`,
+    { facts: { detached: true, server_id: serverId } },
+  );
+}
+
+/** Why a command ends whose agent came back without its answer. */
+export function answerLost(): TomoError {
+  return new TomoError(
+    'ANSWER_LOST',
+    'The agent came back without the answer: it never got the command, its process ended, or it had to drop it. The command may have taken effect: check before you repeat it.',
+  );
+}
+
+/** Why a command ends whose agent has been away for too long. */
+export function neverCameBack(): TomoError {
+  return new TomoError(
+    'ANSWER_LOST',
+    'The agent did not bring the answer in time. The command may have taken effect: check before you repeat it.',
+  );
+}
+
+export function revokedMeanwhile(): TomoError {
+  return new TomoError('AGENT_REVOKED', 'The agent was revoked while the command ran.');
+}
+
+/** The error of a call past CALLS_MAX_COUNT. */
+export function tooManyCalls(): TomoError {
+  return new TomoError(
+    'LIMIT_REACHED',
+    `${CALLS_MAX_COUNT} calls wait for agents already. Try again later.`,
+    { facts: { limit: CALLS_MAX_COUNT } },
+  );
+}
+
 export function requestTooLarge(method: string): TomoError {
   return new TomoError(
     'LIMIT_REACHED',
-    `The params of ${method} are larger than the ${FRAME_MAX_BYTES} bytes that one message may have.`,
+    `The params of ${method} are more than the ${FRAME_MAX_BYTES} bytes or ${JSON_VALUES_MAX_COUNT} values that one message may have.`,
     { facts: { method } },
   );
 }

@@ -115,7 +115,7 @@ describe('authenticate', () => {
     const { agentId, token } = await test.join('web-1');
     const { agents } = test.database.db;
     const admission = admit(
-      { agents, limiter: new AttemptLimiter() },
+      { agents, limiter: new AttemptLimiter(), onClone: () => expect.unreachable() },
       JSON.stringify({ type: 'authenticate', token }),
       '127.0.0.1',
     );
@@ -132,6 +132,8 @@ describe('refusals', () => {
   const refusals: [title: string, message: Message | string | Buffer][] = [
     ['text that is not JSON', 'hello'],
     ['JSON that is no object', '[]'],
+    ['JSON that nests too deep', `{"type":"register","code":${'['.repeat(65)}${']'.repeat(65)}}`],
+    ['nesting without an end', '['.repeat(60_000)],
     ['another type', { type: 'hello', code: 'x', version: '1' }],
     ['a register without a code', { type: 'register', version: '1' }],
     ['an empty code', { type: 'register', code: '', version: '1' }],

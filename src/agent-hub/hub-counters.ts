@@ -6,6 +6,10 @@ export interface HubCounters {
   readonly strayAnswers: number;
   readonly refusedHandshakes: number;
   readonly superseded: number;
+  /** Sockets refused because their token belongs to another machine. */
+  readonly clonesRefused: number;
+  /** How often two processes of one agent replaced each other in turn. */
+  readonly takingTurns: number;
   /** Rows of metrics and events that were not kept. */
   readonly telemetryDropped: number;
 }

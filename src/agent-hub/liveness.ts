@@ -54,10 +54,12 @@ export class Liveness {
       return;
     }
     const silentMs = now - heard.at;
+    // What was heard in a sweep may have come right after the one before it.
+    const silentAtMostMs = silentMs + this.#timings.sweepMs;
     if (silentMs >= this.#timings.pingAfterMs && !heard.pinged) {
       heard.pinged = true;
       connection.ping();
-    } else if (silentMs >= this.#timings.silenceMaxMs && !this.#mayBeBusy(connection, now)) {
+    } else if (silentAtMostMs >= this.#timings.silenceMaxMs && !this.#mayBeBusy(connection, now)) {
       connection.terminate();
     }
   }

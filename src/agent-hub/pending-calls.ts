@@ -4,8 +4,8 @@ import { CALLS_PER_AGENT_MAX_COUNT } from '../../protocol/limits.ts';
 /** Calls given up whose deadlines are still known, beside those in flight; past it the oldest go. */
 const DEADLINES_MAX_COUNT = 2 * CALLS_PER_AGENT_MAX_COUNT;
 
-interface PendingCall {
-  readonly resolve: (result: unknown) => void;
+interface PendingCall<T> {
+  readonly resolve: (result: T) => void;
   readonly reject: (error: TomoError) => void;
 }
 
@@ -24,13 +24,18 @@ export interface WaitOptions {
  * The calls that wait for one agent's answer. An answer is matched by id within its own socket, so
  * that no other agent can answer it; each call ends exactly once.
  */
-export class PendingCalls {
-  readonly #calls = new Map<string, PendingCall>();
+export class PendingCalls<T = unknown> {
+  readonly #calls = new Map<string, PendingCall<T>>();
   readonly #deadlines = new Map<string, number>();
   readonly #whenNone: (() => void)[] = [];
 
   get count(): number {
     return this.#calls.size;
+  }
+
+  /** Ids of the calls that wait. */
+  get ids(): string[] {
+    return [...this.#calls.keys()];
   }
 
   /**
@@ -42,7 +47,7 @@ export class PendingCalls {
   }
 
   /** Waits for the answer to `id`; rejects with a TomoError when it fails or the wait is over. */
-  wait({ id, timeoutMs, signal, onGivenUp }: WaitOptions): Promise<unknown> {
+  wait({ id, timeoutMs, signal, onGivenUp }: WaitOptions): Promise<T> {
     return new Promise((resolve, reject) => {
       const giveUp = (error: (told: boolean) => TomoError): void => {
         this.#settle(id, (call) => call.reject(error(onGivenUp())));
@@ -69,7 +74,7 @@ export class PendingCalls {
   }
 
   /** Ends the call with a result. False if no such call waits: late, repeated or invented. */
-  resolve(id: string, result: unknown): boolean {
+  resolve(id: string, result: T): boolean {
     this.#deadlines.delete(id);
     return this.#settle(id, (call) => call.resolve(result));
   }
@@ -86,8 +91,9 @@ export class PendingCalls {
     return new Promise((resolve) => this.#whenNone.push(resolve));
   }
 
-  rejectAll(error: TomoError): void {
-    for (const id of this.#calls.keys()) this.reject(id, error);
+  /** Ends every call, each with an error of its own. */
+  rejectAll(errorOf: (id: string) => TomoError): void {
+    for (const id of this.#calls.keys()) this.reject(id, errorOf(id));
   }
 
   #setDeadline(id: string, deadline: number): void {
@@ -97,7 +103,7 @@ export class PendingCalls {
     if (oldest !== undefined) this.#deadlines.delete(oldest);
   }
 
-  #settle(id: string, end: (call: PendingCall) => void): boolean {
+  #settle(id: string, end: (call: PendingCall<T>) => void): boolean {
     const call = this.#calls.get(id);
     if (call === undefined) return false;
     this.#calls.delete(id);

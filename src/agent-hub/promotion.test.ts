@@ -46,15 +46,15 @@ describe('a promoted candidate', () => {
     ]);
   });
 
-  it('comes back with its token like any agent; the older token is unknown', async () => {
+  it('comes back with its token like any agent; the older process is told that it was replaced', async () => {
     const test = await startHub();
     const { older, newer } = await replaced(test);
     const again = await test.rejoin(newer.token, PRESENT);
     expect(again.welcome).toMatchObject({ type: 'authenticated' });
     expect(again.welcome).not.toHaveProperty('candidate');
     const gone = await test.rejoin(older.token, PRESENT);
-    expect(gone.welcome).toMatchObject({ code: 'TOKEN_UNKNOWN' });
-    expect((await gone.agent.closed).code).toBe(4001);
+    expect(gone.welcome).toMatchObject({ code: 'AGENT_REVOKED' });
+    expect((await gone.agent.closed).code).toBe(4002);
   });
 
   it('takes the place of an agent that is away', async () => {

@@ -8,13 +8,16 @@ import {
   FRAME_MAX_BYTES,
   HANDSHAKE_MAX_BYTES,
   HANDSHAKES_MAX_COUNT,
+  HANDSHAKES_PER_ADDRESS_MAX_COUNT,
 } from '../../protocol/limits.ts';
 import type { TomoDatabase } from '../db/database.ts';
 import { AdmissionRefused, type Admitted, admit } from './admission.ts';
 import { AttemptLimiter } from './attempt-limiter.ts';
 import { closeReason } from './close-reason.ts';
+import type { TokenBearer } from './duplicates.ts';
 import { firstMessage } from './first-message.ts';
 import { RefusalLog } from './refusal-log.ts';
+import { WaitingRoom } from './waiting-room.ts';
 
 /** A socket in the handshake. */
 interface Arrival {
@@ -29,11 +32,16 @@ export interface AdmittedArrival extends Arrival {
   readonly settings: Readonly<Record<string, string>>;
 }
 
+const ROOM = { max: HANDSHAKES_MAX_COUNT, perAddressMax: HANDSHAKES_PER_ADDRESS_MAX_COUNT };
+
 interface ReceptionOptions {
   readonly db: Pick<TomoDatabase, 'agents' | 'settings'>;
   readonly log: Logger;
   readonly handshakeMs: number;
   readonly closeMs: number;
+  /** Whom a request comes from. */
+  readonly clientAddress: (request: IncomingMessage) => string;
+  readonly onClone: (clone: TokenBearer) => void;
   readonly onAdmitted: (arrival: AdmittedArrival) => Promise<void>;
 }
 
@@ -43,7 +51,11 @@ export class Reception {
   readonly #limiter = new AttemptLimiter();
   readonly #refusals: RefusalLog;
   readonly #sockets: WebSocketServer;
-  #waiting = 0;
+  /** Sockets that have not said anything yet. An agent speaks at once, so it does not lose its place. */
+  readonly #silent = new WaitingRoom<Arrival>(ROOM);
+  /** Refused ones that have not gone yet. */
+  readonly #leaving = new WaitingRoom<Arrival>(ROOM);
+  #deciding = 0;
   #steps: Promise<unknown> = Promise.resolve();
   #closing = false;
   #refused = 0;
@@ -68,14 +80,14 @@ export class Reception {
 
   accept(request: IncomingMessage, stream: Duplex, head: Buffer): void {
     const { log } = this.#options;
-    const address = request.socket.remoteAddress ?? 'unknown';
+    const address = this.#options.clientAddress(request);
     // Only browsers send one: no page may spend the attempts of the address that it is opened at.
     if (request.headers.origin !== undefined) {
       this.#refused += 1;
       this.#refusals.record({ address, refusal: '403' });
       return turnAway(stream, '403 Forbidden');
     }
-    if (this.#closing || this.#waiting >= HANDSHAKES_MAX_COUNT) {
+    if (this.#closing || this.#deciding >= HANDSHAKES_MAX_COUNT) {
       return turnAway(stream, '503 Service Unavailable');
     }
     this.#sockets.handleUpgrade(request, stream, head, (socket) => {
@@ -104,31 +116,54 @@ export class Reception {
   }
 
   async #receive(arrival: Arrival): Promise<void> {
-    const { socket, stream } = arrival;
-    this.#waiting += 1;
     try {
-      const text = await firstMessage(socket, stream, this.#options.handshakeMs);
-      await this.exclusively(() => this.#admit(text, arrival));
+      const text = await this.#firstMessage(arrival);
+      await this.#decide(() => this.#admit(text, arrival));
     } catch (error) {
       if (error !== undefined) await this.#refuse(arrival, error);
+    }
+  }
+
+  async #firstMessage(arrival: Arrival): Promise<string> {
+    const { socket, stream, address } = arrival;
+    const evicted = this.#silent.enter(address, arrival);
+    if (evicted !== undefined) this.#evict(evicted);
+    try {
+      return await firstMessage(socket, stream, this.#options.handshakeMs);
     } finally {
-      this.#waiting -= 1;
+      this.#silent.leave(address, arrival);
+    }
+  }
+
+  #evict({ socket, address }: Arrival): void {
+    this.#refused += 1;
+    this.#refusals.record({ address, refusal: 'LIMIT_REACHED' });
+    socket.terminate();
+  }
+
+  async #decide(step: () => Promise<void>): Promise<void> {
+    this.#deciding += 1;
+    try {
+      await this.exclusively(step);
+    } finally {
+      this.#deciding -= 1;
     }
   }
 
   async #admit(text: string, arrival: Arrival): Promise<void> {
-    const { db, onAdmitted } = this.#options;
+    const { db, onAdmitted, onClone } = this.#options;
     // Read first: nothing may fail once the code is taken, or its token would be lost.
     const settings = await db.settings.all();
     // Admitted now, it would spend its code on a token that it never gets.
     if (arrival.socket.readyState !== arrival.socket.OPEN) return arrival.socket.resume();
-    const deps = { agents: db.agents, limiter: this.#limiter };
+    const deps = { agents: db.agents, limiter: this.#limiter, onClone };
     const admitted = await admit(deps, text, arrival.address);
     await onAdmitted({ ...arrival, admitted, settings });
   }
 
   /** Says why and closes; resolves when the socket is gone. */
-  async #refuse({ socket, stream, address }: Arrival, cause: unknown): Promise<void> {
+  async #refuse(arrival: Arrival, cause: unknown): Promise<void> {
+    const { socket, stream, address } = arrival;
     this.#refused += 1;
     const { error, closeCode } = cause instanceof AdmissionRefused ? cause : this.#fault(cause);
     this.#refusals.record({ address, refusal: error.name, close: closeCode });
@@ -142,7 +177,9 @@ export class Reception {
     socket.send(JSON.stringify({ error: error.message, code: error.name }));
     socket.close(closeCode, closeReason(error.message));
     if (socket.readyState === socket.CLOSED) return;
+    this.#leaving.enter(address, arrival)?.socket.terminate();
     await new Promise((resolve) => socket.once('close', resolve));
+    this.#leaving.leave(address, arrival);
   }
 
   /** A first message that was not understood, or a fault of ours, after which redialling is right. */

@@ -41,15 +41,15 @@ describe('a newer socket of the same agent', () => {
     await expect(call).resolves.toEqual(PONG);
   });
 
-  it('also comes with a fresh code, after which the older token is void', async () => {
+  it('also comes with a fresh code, after which the older token ends its process', async () => {
     const test = await startHub();
     const { agent: older, agentId, token } = await test.join('web-1');
     const { agentId: same } = await test.join('web-1');
     expect(same).toBe(agentId);
     expect((await older.closed).code).toBe(4003);
     const { agent, welcome } = await test.rejoin(token);
-    expect(welcome).toMatchObject({ code: 'TOKEN_UNKNOWN' });
-    expect((await agent.closed).code).toBe(4001);
+    expect(welcome).toMatchObject({ code: 'AGENT_REVOKED' });
+    expect((await agent.closed).code).toBe(4002);
     expect(test.hub.connected(agentId)).toBeDefined();
   });
 });

@@ -12,6 +12,11 @@ describe('a message that is none', () => {
     ['null', 'null'],
     ['an array', '[]'],
     ['deep nesting', '['.repeat(100_000)],
+    ['an answer that nests too deep', `{"jsonrpc":"2.0","id":"c1","result":${deepJson(64)}}`],
+    [
+      'an answer of too many values',
+      `{"jsonrpc":"2.0","id":"c1","result":[${'1,'.repeat(250_000)}1]}`,
+    ],
     ['an object of no kind', '{}'],
     ['neither result nor error', '{"jsonrpc":"2.0","id":"c1"}'],
     ['an error without a code', '{"jsonrpc":"2.0","id":"c1","error":{"message":"x"}}'],
@@ -146,4 +151,8 @@ async function answersPing(test: TestHub, agent: FakeAgent, agentId: string): Pr
   await agent.nextWhere(({ id }) => id === 'barrier');
   agent.answer('barrier', PONG);
   await expect(call).resolves.toEqual(PONG);
+}
+
+function deepJson(depth: number): string {
+  return '['.repeat(depth) + ']'.repeat(depth);
 }

@@ -13,6 +13,7 @@ export function welcomeMessage(admitted: Admitted, config: AgentConfig): string 
           protocol: PROTOCOL_REVISION,
           heartbeat: PING_AFTER_MS / 1_000,
           limits: { frame_bytes: FRAME_MAX_BYTES },
+          access: row.access,
           ...(admitted.candidateTokenHash === undefined ? {} : { candidate: true }),
         };
   const who =

@@ -1,10 +1,13 @@
 import { describe, expect, it } from 'vitest';
-import { ConfigurationError, chooseServerUrl, commandEnvironment, readOptions } from './config.ts';
+import { ConfigurationError, commandEnvironment, readOptions } from './config.ts';
 
 describe('readOptions', () => {
   it('fills in the defaults and takes an empty value as not set', () => {
     expect(readOptions({ SERVER_URL: '', ACCESS: '', LOG_LEVEL: '', DATA_DIR: '' })).toEqual({
       serverUrl: undefined,
+      serverFingerprint: undefined,
+      caCert: undefined,
+      usesProxy: false,
       registerCode: undefined,
       access: 'admin',
       dataDir: '/data',
@@ -18,6 +21,9 @@ describe('readOptions', () => {
   it('takes what is set and freezes it', () => {
     const options = readOptions({
       SERVER_URL: 'wss://hub.example:8443/ws/agent?x=1',
+      SERVER_FINGERPRINT: `SHA256:${'AB:'.repeat(31)}AB`,
+      CA_CERT: '/etc/ca.pem',
+      https_proxy: 'http://proxy.example:3128',
       REGISTER_CODE: '7K2Q-M9XW-4TND-8HJA',
       ACCESS: 'read',
       DATA_DIR: '/var/lib/tomo',
@@ -28,6 +34,9 @@ describe('readOptions', () => {
     });
     expect(options).toEqual({
       serverUrl: 'wss://hub.example:8443/ws/agent?x=1',
+      serverFingerprint: 'ab'.repeat(32),
+      caCert: '/etc/ca.pem',
+      usesProxy: true,
       registerCode: '7K2Q-M9XW-4TND-8HJA',
       access: 'read',
       dataDir: '/var/lib/tomo',
@@ -43,6 +52,7 @@ describe('readOptions', () => {
     ['SERVER_URL', 'http://hub.example/ws/agent', 'ws://'],
     ['SERVER_URL', 'hub.example', 'ws://'],
     ['SERVER_URL', 'ws://hub.example/#x', '#'],
+    ['SERVER_FINGERPRINT', 'abc', '64 hexadecimal digits'],
     ['REGISTER_CODE', 'x'.repeat(129), '128'],
     ['ACCESS', 'root', 'operate'],
     ['LOG_LEVEL', 'loud', 'info'],
@@ -53,30 +63,20 @@ describe('readOptions', () => {
   });
 });
 
-describe('chooseServerUrl', () => {
-  it('takes the environment’s before the stored one', () => {
-    expect(chooseServerUrl('ws://a/', 'ws://b/')).toBe('ws://a/');
-    expect(chooseServerUrl(undefined, 'ws://b/')).toBe('ws://b/');
-  });
-
-  it.each([undefined, '', 'http://hub.example'])(
-    'refuses to go on with %j stored alone',
-    (stored) => {
-      expect(() => chooseServerUrl(undefined, stored)).toThrow(ConfigurationError);
-    },
-  );
-});
-
 describe('commandEnvironment', () => {
   it('leaves the agent’s settings and secrets out and keeps the rest', () => {
     const environment = {
       PATH: '/bin',
       DOCKER_HOST: 'unix:///x',
+      HTTPS_PROXY: 'http://proxy',
+      no_proxy: 'local',
       REGISTER_CODE: 'secret',
       UNSET: undefined,
     };
     const own = {
       SERVER_URL: 'ws://x',
+      SERVER_FINGERPRINT: 'ab',
+      CA_CERT: '/ca.pem',
       ACCESS: 'read',
       DATA_DIR: '/d',
       LOG_LEVEL: 'info',
@@ -85,6 +85,8 @@ describe('commandEnvironment', () => {
     expect(commandEnvironment({ ...environment, ...own })).toEqual({
       PATH: '/bin',
       DOCKER_HOST: 'unix:///x',
+      HTTPS_PROXY: 'http://proxy',
+      no_proxy: 'local',
     });
   });
 });

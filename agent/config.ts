@@ -1,15 +1,14 @@
 import { z } from 'zod';
 import { accessSchema } from '../protocol/access.ts';
+import { fingerprintSchema, hubUrlSchema, plainFingerprint } from '../protocol/hub-address.ts';
 
 const LOG_LEVELS = ['fatal', 'error', 'warn', 'info', 'debug', 'trace', 'silent'] as const;
 const CODE_MAX_CHARS = 128;
 
-const serverUrlSchema = z
-  .url({ protocol: /^wss?$/, error: 'must be a whole ws:// or wss:// URL' })
-  .refine((url) => !url.includes('#'), 'must be a ws:// or wss:// URL without "#"');
-
 const environmentSchema = z.object({
-  SERVER_URL: serverUrlSchema.optional(),
+  SERVER_URL: hubUrlSchema.optional(),
+  SERVER_FINGERPRINT: fingerprintSchema.transform(plainFingerprint).optional(),
+  CA_CERT: z.string().optional(),
   REGISTER_CODE: z
     .string()
     .max(CODE_MAX_CHARS, `must be a registration code of at most ${CODE_MAX_CHARS} characters`)
@@ -27,6 +26,12 @@ const environmentSchema = z.object({
 export interface AgentOptions {
   /** The whole URL to dial; when absent, the stored one is used. */
   readonly serverUrl: string | undefined;
+  /** Of the one certificate the hub may show, as `plainFingerprint` gives it. */
+  readonly serverFingerprint: string | undefined;
+  /** CAs to trust beside the default ones: PEM text, or the path of a file of it. */
+  readonly caCert: string | undefined;
+  /** Whether a proxy is set for anything at all. */
+  readonly usesProxy: boolean;
   readonly registerCode: string | undefined;
   /** The highest access this agent grants. */
   readonly access: z.infer<typeof accessSchema>;
@@ -44,16 +49,21 @@ export class ConfigurationError extends Error {
   override readonly name = 'ConfigurationError';
 }
 
+const PROXY_VARIABLES = new Set(['HTTPS_PROXY', 'HTTP_PROXY', 'ALL_PROXY']);
+
 type Environment = Readonly<Record<string, string | undefined>>;
 
 /** Parses the environment; an empty value counts as not set. Throws ConfigurationError. */
 export function readOptions(environment: Environment): AgentOptions {
-  const given = Object.entries(environment).filter(([, value]) => value !== '');
+  const given = Object.entries(environment).filter(([, value]) => value);
   const parsed = environmentSchema.safeParse(Object.fromEntries(given));
   if (!parsed.success) throw new ConfigurationError(describe(parsed.error));
   const { data } = parsed;
   return Object.freeze({
     serverUrl: data.SERVER_URL,
+    serverFingerprint: data.SERVER_FINGERPRINT,
+    caCert: data.CA_CERT,
+    usesProxy: given.some(([name]) => PROXY_VARIABLES.has(name.toUpperCase())),
     registerCode: data.REGISTER_CODE,
     access: data.ACCESS,
     dataDir: data.DATA_DIR,
@@ -64,21 +74,21 @@ export function readOptions(environment: Environment): AgentOptions {
   });
 }
 
-/** The URL to dial: the environment's before the stored one. Throws ConfigurationError. */
-export function chooseServerUrl(given: string | undefined, stored: string | undefined): string {
-  const url = given ?? serverUrlSchema.safeParse(stored).data;
-  if (url !== undefined) return url;
-  throw new ConfigurationError(
-    "SERVER_URL: must be set to the hub's whole ws:// or wss:// URL, because DATA_DIR holds none",
-  );
-}
-
 function describe(error: z.ZodError): string {
   return error.issues.map(({ path, message }) => `${path.join('.')}: ${message}`).join('; ');
 }
 
-// DOCKER_HOST stays: a command that calls the engine must reach the same one.
-const OWN_VARIABLES = new Set(['SERVER_URL', 'REGISTER_CODE', 'ACCESS', 'DATA_DIR', 'LOG_LEVEL']);
+// DOCKER_HOST stays: a command that calls the engine must reach the same one. So do the proxies,
+// which commands need as much as the agent does.
+const OWN_VARIABLES = new Set([
+  'SERVER_URL',
+  'SERVER_FINGERPRINT',
+  'CA_CERT',
+  'REGISTER_CODE',
+  'ACCESS',
+  'DATA_DIR',
+  'LOG_LEVEL',
+]);
 
 /** The environment of commands: the agent's less its own settings and secrets. */
 export function commandEnvironment(environment: Environment): Record<string, string> {

@@ -59,7 +59,10 @@ describe('Connection', () => {
   });
 
   it('lets no fault of its own parts pass as a failed dial', async () => {
-    const { run } = await agent.start({ registerCode: CODE, url: 'ws://127.0.0.1:1/#fragment' });
+    const { run } = await agent.start({
+      registerCode: CODE,
+      address: { url: 'ws://127.0.0.1:1/#fragment', fingerprint: undefined },
+    });
     await expect(run).rejects.toHaveProperty('name', 'SyntaxError');
   });
 
@@ -105,6 +108,56 @@ describe('Connection', () => {
     expect(await run).toBe('stopped');
     await aborted.promise;
     expect(await hub.closed).toBe(1001);
+  });
+
+  it('names the commands it holds when it dials again, and brings their answers', async () => {
+    const finish = Promise.withResolvers<string>();
+    await agent.start({ registerCode: CODE, dispatch: async () => await finish.promise });
+    const { hub, hello } = await agent.hubs.welcome({}, { protocol: 1 });
+    expect(hello).toHaveProperty('held', []);
+    hub.request('a', 'x');
+    hub.socket.close(1012);
+    const again = await agent.hubs.welcome({}, { protocol: 1 });
+    expect(again.hello).toHaveProperty('held', ['a']);
+    finish.resolve('done');
+    expect(await again.hub.answer('a')).toHaveProperty('result', 'done');
+  });
+
+  it('aborts its commands when it is revoked, connected or not', async () => {
+    for (const isConnected of [true, false]) {
+      const [begun, aborted] = [Promise.withResolvers<void>(), Promise.withResolvers<unknown>()];
+      const dispatch: Dispatch = async (_method, _params, { signal }) => {
+        begun.resolve();
+        await once(signal, 'abort');
+        aborted.resolve(signal.reason);
+      };
+      const { run } = await agent.start({ registerCode: CODE, dispatch });
+      const { hub } = await agent.hubs.welcome({}, { protocol: 1 });
+      hub.request('a', 'x');
+      await begun.promise;
+      hub.socket.close(isConnected ? 4002 : 1012);
+      if (!isConnected) await agent.refuse('AGENT_REVOKED', 4002);
+      expect(await aborted.promise).toMatchObject({ name: 'AGENT_REVOKED' });
+      expect(await run).toBe('revoked');
+    }
+  });
+
+  it('aborts its commands when it is told to end while it is not connected', async () => {
+    const [begun, aborted] = [Promise.withResolvers<void>(), Promise.withResolvers<unknown>()];
+    const dispatch: Dispatch = async (_method, _params, { signal }) => {
+      begun.resolve();
+      await once(signal, 'abort');
+      aborted.resolve(signal.reason);
+    };
+    const { run } = await agent.start({ registerCode: CODE, dispatch });
+    const { hub } = await agent.hubs.welcome({}, { protocol: 1 });
+    hub.request('a', 'x');
+    await begun.promise;
+    hub.socket.close(1012);
+    await agent.hubs.accept();
+    agent.ending.abort();
+    expect(await run).toBe('stopped');
+    expect(await aborted.promise).toMatchObject({ name: 'CONNECTION_LOST' });
   });
 
   it('ends while it dials, and while it waits to dial', async () => {

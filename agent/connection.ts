@@ -1,35 +1,26 @@
-import { randomUUID } from 'node:crypto';
 import { setTimeout as delay } from 'node:timers/promises';
-import type { Logger } from 'pino';
-import type { WebSocket } from 'ws';
-import type { Access } from '../protocol/access.ts';
-import { methodNames } from '../protocol/commands/catalogue.ts';
-import { CLOSE_CODES, type Hello, type Welcome } from '../protocol/handshake.ts';
+import { TomoError } from '../protocol/errors.ts';
+import { CLOSE_CODES } from '../protocol/handshake.ts';
 import { PROMOTED_METHOD, RETIRE_METHOD } from '../protocol/json-rpc.ts';
 import { RETIRE_MAX_MS } from '../protocol/limits.ts';
-import { PROTOCOL_REVISION, VERSION } from '../protocol/version.ts';
+import { FingerprintError } from './certificate-pin.ts';
 import type { MetricsSampler } from './collectors/metrics.ts';
-import type { Credential, Credentials } from './credentials.ts';
-import { DialError, type DialOptions, dial } from './dial.ts';
-import type { Dispatch } from './dispatcher.ts';
-import type { EngineProbe } from './engine-probe.ts';
-import { identifyHost } from './host-info.ts';
-import type { LiveSettings } from './live-settings.ts';
+import { DialError } from './dial.ts';
+import type { GivenAddress, HubAddress } from './hub-address.ts';
+import { HubDialler, type HubDiallerOptions } from './hub-dialler.ts';
+import { type MoveLimits, move } from './move.ts';
+import { type MoveTarget, targetAddress } from './move-target.ts';
 import { type Ending, planRedial, type Redial } from './redial.ts';
-import { Session, type SessionLimits } from './session.ts';
+import type { Session } from './session.ts';
 import { startTelemetry } from './telemetry.ts';
 
-export interface ConnectionOptions {
-  readonly url: string;
-  readonly access: Access;
-  readonly credentials: Credentials;
-  readonly settings: LiveSettings;
-  readonly engine: EngineProbe;
+export interface ConnectionOptions extends HubDiallerOptions {
+  /** Where to dial until the hub moves this agent. */
+  readonly address: HubAddress;
+  /** What the environment says of it. */
+  readonly given: GivenAddress;
   readonly sampler: MetricsSampler;
-  readonly dispatch: Dispatch;
-  readonly log: Logger;
-  readonly limits?: Partial<SessionLimits>;
-  readonly dialTimeouts?: Pick<DialOptions, 'welcomeTimeoutMs' | 'refusedCloseMs'>;
+  readonly moveLimits?: Partial<MoveLimits>;
   /** From the welcome to the first metrics and health. */
   readonly firstPushMs?: number;
   /** Told at every change of whether the agent is authenticated. */
@@ -41,25 +32,79 @@ export interface ConnectionOptions {
 
 /**
  * Why an agent no longer dials: it was told to end, the hub revoked it, a candidate took its place,
- * or it has neither a token nor a code that could still be good.
+ * it has neither a token nor a code that could still be good, or its pin is not the hub's any more.
  */
-export type ConnectionEnd = 'stopped' | 'revoked' | 'retired' | 'spent';
+export type ConnectionEnd = 'stopped' | 'revoked' | 'retired' | 'spent' | 'mismatched';
+
+interface Moving {
+  readonly to: HubAddress;
+  readonly done: Promise<Session | undefined>;
+}
 
 const FIRST_PUSH_MS = 500;
 
 /** Keeps this agent connected to its hub: dials, serves, and dials again. */
 export class Connection {
   readonly #options: ConnectionOptions;
-  readonly #instanceId = randomUUID();
+  readonly #dialler: HubDialler;
   #hasAdvised = false;
   #isRetired = false;
+  #isMismatched = false;
+  #address: HubAddress;
+  #session: Session | undefined;
+  #moving: Moving | undefined;
+  /** Where the hub told it to move before what the welcome said was kept. */
+  #wanted: HubAddress | undefined;
+  #signal = new AbortController().signal;
 
   constructor(options: ConnectionOptions) {
     this.#options = options;
+    this.#address = options.address;
+    this.#dialler = new HubDialler(options, (method, session) => {
+      void this.#notified(method, session);
+    });
+  }
+
+  /** Where the hub is dialled at present. */
+  get address(): HubAddress {
+    return this.#address;
+  }
+
+  /**
+   * Makes sure that the agent can move; what is returned does it. Undefined if the agent is there.
+   * @throws TomoError CONFLICT, INVALID_PARAMS
+   */
+  prepareMove(target: MoveTarget): (() => void) | undefined {
+    const to = targetAddress(target, this.#address, this.#options.given);
+    if (to === undefined) return undefined;
+    const { credentials, hasParent = false } = this.#options;
+    if (hasParent) {
+      throw new TomoError('CONFLICT', 'Tomo itself runs this agent and says where it dials.');
+    }
+    if (this.#isRetired || credentials.isCandidate) {
+      throw new TomoError('CONFLICT', 'This process is not the agent’s only one: it stays.');
+    }
+    const { url, fingerprint } = this.#moving?.to ?? to;
+    if (url !== to.url || fingerprint !== to.fingerprint) {
+      throw new TomoError('CONFLICT', `This agent is moving to ${url}; wait for that to end.`);
+    }
+    return () => {
+      this.#move(to);
+    };
   }
 
   /** Until the signal aborts or the hub has no more use for the agent. Throws as Credentials.next does. */
   async run(signal: AbortSignal): Promise<ConnectionEnd> {
+    this.#signal = signal;
+    try {
+      return await this.#keepConnected(signal);
+    } finally {
+      // Also what was begun before and goes on without a socket.
+      await this.#options.commands[Symbol.asyncDispose]();
+    }
+  }
+
+  async #keepConnected(signal: AbortSignal): Promise<ConnectionEnd> {
     const { log, redial = planWithJitter } = this.#options;
     let failedDials = 0;
     while (!signal.aborted) {
@@ -77,14 +122,18 @@ export class Connection {
 
   /** Why not to dial again, if so. */
   async #endOf({ closeCode }: Ending): Promise<ConnectionEnd | undefined> {
-    const { credentials, log } = this.#options;
+    const { credentials, commands, log } = this.#options;
     if (this.#isRetired) {
       await credentials.forget();
       log.info('this agent was replaced: its token is forgotten and it will not dial again');
       return 'retired';
     }
+    if (this.#isMismatched) return 'mismatched';
     const isRevoked = closeCode === CLOSE_CODES.REVOKED;
-    if (isRevoked) await credentials.forget();
+    if (isRevoked) {
+      commands.abortAll(new TomoError('AGENT_REVOKED', 'The agent was revoked.'));
+      await credentials.forget();
+    }
     if (!credentials.isSpent) return undefined;
     if (!isRevoked) return 'spent';
     log.warn('this agent was revoked: its token is forgotten and it will not dial again');
@@ -93,13 +142,19 @@ export class Connection {
 
   /** One dial and the session it leads to. */
   async #attempt(signal: AbortSignal): Promise<Ending> {
-    const { log } = this.#options;
+    const { credentials, log, hasParent = false } = this.#options;
+    // The hub asks again at every connection.
+    this.#wanted = undefined;
     try {
-      const session = await this.#connect(signal);
-      return await this.#serve(session, signal);
+      const credential = await credentials.next();
+      const session = await this.#dialler.connect(credential, this.#address, signal);
+      this.#hasAdvised = false;
+      return await this.#serveAll(session, signal);
     } catch (error) {
       if (!(error instanceof DialError)) throw error;
       const { closeCode, refusal } = error;
+      // Whoever starts it anew knows the new pin.
+      this.#isMismatched = hasParent && error.cause instanceof FingerprintError;
       if (!signal.aborted) {
         log.warn(
           { close_code: closeCode, reason: refusal?.code, cause: error.message },
@@ -111,43 +166,6 @@ export class Connection {
     }
   }
 
-  async #connect(signal: AbortSignal): Promise<Session> {
-    const { credentials } = this.#options;
-    const credential = await credentials.next();
-    try {
-      return await this.#dial(credential, signal);
-    } catch (error) {
-      if (!(error instanceof DialError)) throw error;
-      const fallback = credentials.fallback(credential, error);
-      if (fallback === undefined) throw error;
-      return await this.#dial(fallback, signal);
-    }
-  }
-
-  async #dial(credential: Credential, signal: AbortSignal): Promise<Session> {
-    const { url, credentials, settings, dispatch, log, limits, dialTimeouts } = this.#options;
-    const attach = (socket: WebSocket, welcome: Welcome) => {
-      settings.welcome(welcome.agent_id, welcome.config);
-      const onNotification = (method: string): void => {
-        void this.#notified(method, session);
-      };
-      const session = new Session(socket, {
-        dispatch,
-        log,
-        ...(limits && { limits }),
-        onNotification,
-      });
-      return { session, welcome };
-    };
-    const hello = async (): Promise<Hello> => await this.#hello(credential, signal);
-    const { session, welcome } = await dial({ url, hello, signal, ...dialTimeouts }, attach);
-    await credentials.keep(credential, welcome);
-    this.#hasAdvised = false;
-    const { agent_id, type: how, candidate = false } = welcome;
-    log.info({ agent_id, how, candidate }, 'connected');
-    return session;
-  }
-
   async #notified(method: string, session: Session): Promise<void> {
     const { credentials, log, retireMaxMs = RETIRE_MAX_MS } = this.#options;
     if (method === PROMOTED_METHOD) {
@@ -156,23 +174,47 @@ export class Connection {
     } else if (method === RETIRE_METHOD) {
       // Remembered first: the hub may close the socket before this side does.
       this.#isRetired = true;
+      credentials.retire();
       await session.retire(retireMaxMs);
     } else {
       log.debug({ method }, 'notification ignored');
     }
   }
 
-  async #hello(credential: Credential, signal: AbortSignal): Promise<Hello> {
-    const { access, engine } = this.#options;
-    return {
-      ...credential,
-      version: VERSION,
-      protocol: PROTOCOL_REVISION,
-      host: await identifyHost(engine, signal),
-      capabilities: [...methodNames()],
-      access,
-      instance_id: this.#instanceId,
-    };
+  #move(to: HubAddress): void {
+    const { commands, log, moveLimits } = this.#options;
+    const from = this.#session;
+    if (from === undefined) this.#wanted = to;
+    if (this.#moving !== undefined || from === undefined) return;
+    const connect = async (signal: AbortSignal): Promise<Session> => await this.#reach(to, signal);
+    const limits = moveLimits && { limits: moveLimits };
+    const done = move({ from, to, connect, commands, signal: this.#signal, log, ...limits });
+    this.#moving = { to, done };
+    void done.then((session) => {
+      if (session === undefined) this.#moving = undefined;
+    });
+  }
+
+  async #reach(to: HubAddress, signal: AbortSignal): Promise<Session> {
+    const session = await this.#dialler.connect(this.#options.credentials.again(), to, signal);
+    this.#address = to;
+    if (this.#isRetired) await session.retire(0);
+    return session;
+  }
+
+  /** A session, and those that the agent moves on to. */
+  async #serveAll(first: Session, signal: AbortSignal): Promise<Ending> {
+    let session: Session | undefined = first;
+    for (;;) {
+      this.#session = session;
+      if (this.#wanted !== undefined) this.#move(this.#wanted);
+      this.#wanted = undefined;
+      const ending = await this.#serve(session, signal);
+      this.#session = undefined;
+      session = await this.#moving?.done;
+      this.#moving = undefined;
+      if (session === undefined) return ending;
+    }
   }
 
   async #serve(session: Session, signal: AbortSignal): Promise<Ending> {

@@ -5,8 +5,16 @@ import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import type { Hello } from '../protocol/handshake.ts';
 import { HubStandIn } from '../test/support/hub-stand-in.ts';
 import { type DialOptions, dial } from './dial.ts';
+import type { HubRoute } from './hub-transport.ts';
 
 const HELLO: Hello = { type: 'authenticate', token: 'token-1', version: '1' };
+
+const PLAIN: HubRoute = {
+  options: {},
+  watch: () => undefined,
+  explain: (error) => error,
+  close: () => undefined,
+};
 
 let hubs: HubStandIn;
 beforeEach(async () => {
@@ -18,7 +26,7 @@ afterEach(async () => {
 
 function start(options: Partial<DialOptions> = {}) {
   const signal = new AbortController().signal;
-  const all = { url: hubs.url, hello: async () => HELLO, signal, ...options };
+  const all = { url: hubs.url, route: PLAIN, hello: async () => HELLO, signal, ...options };
   return dial(all, (socket, welcome) => {
     const messages: string[] = [];
     socket.on('message', (data: Buffer) => messages.push(data.toString()));
@@ -105,6 +113,23 @@ describe('dial', () => {
   it('gives up a hub that opens the socket and never answers', async () => {
     const dialling = start({ welcomeTimeoutMs: 30 });
     await expect(dialling).rejects.toMatchObject({ name: 'DialError', closeCode: 1006 });
+  });
+
+  it('gives up a hub that takes the connection and never opens the socket', async () => {
+    const server = createServer().listen(0, '127.0.0.1');
+    await once(server, 'listening');
+    const { port } = server.address() as AddressInfo;
+    const dialling = start({ url: `ws://127.0.0.1:${port}/`, openTimeoutMs: 30 });
+    await expect(dialling).rejects.toMatchObject({ name: 'DialError', closeCode: 1006 });
+    server.close();
+  });
+
+  it.each([
+    ['deep', '['.repeat(65)],
+    ['wide', `[${','.repeat(250_000)}`],
+  ])('does not parse an answer that is too %s', async (_, answer) => {
+    const error = await refusedBy((hub) => hub.send(answer));
+    expect(error).toMatchObject({ name: 'DialError', closeCode: 1006 });
   });
 
   it('fails when it cannot introduce itself', async () => {

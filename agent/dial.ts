@@ -6,14 +6,19 @@ import {
   type Welcome,
   welcomeSchema,
 } from '../protocol/handshake.ts';
+import { jsonExcess } from '../protocol/json-limits.ts';
 import { FRAME_MAX_BYTES, HANDSHAKE_TIMEOUT_MS } from '../protocol/limits.ts';
 import { frameText } from './frame-text.ts';
+import type { HubRoute } from './hub-transport.ts';
 
 export interface DialOptions {
   readonly url: string;
+  readonly route: HubRoute;
   /** Asked for while the socket opens. */
   readonly hello: () => Promise<Hello>;
   readonly signal: AbortSignal;
+  /** From the first packet to the open socket, proxy included. */
+  readonly openTimeoutMs?: number;
   /** From the open socket to the hub's answer. */
   readonly welcomeTimeoutMs?: number;
   /** From a refusal to the close that follows it. */
@@ -37,6 +42,8 @@ export class DialError extends Error {
   }
 }
 
+/** Close code of a socket that ended without one (RFC 6455, section 7.4.1). */
+export const NOT_REACHED = 1006;
 // Longer than a hub needs to take a whole fleet back after its restart.
 const WELCOME_TIMEOUT_MS = 30_000;
 const REFUSED_CLOSE_MS = 1_000;
@@ -50,8 +57,10 @@ export function dial<T>(
   attach: (socket: WebSocket, welcome: Welcome) => T,
 ): Promise<T> {
   const { promise, resolve, reject } = Promise.withResolvers<T>();
+  const { route, openTimeoutMs = HANDSHAKE_TIMEOUT_MS } = options;
   const { welcomeTimeoutMs = WELCOME_TIMEOUT_MS, refusedCloseMs = REFUSED_CLOSE_MS } = options;
-  const socket = openSocket(options.url);
+  const socket = openSocket(options.url, route);
+  let isOpen = false;
   let timer: NodeJS.Timeout | undefined;
   let cause: unknown;
   let refusal: Refusal | undefined;
@@ -84,16 +93,19 @@ export function dial<T>(
   };
   const onClose = (code: number): void => {
     settle();
-    reject(
-      new DialError({ closeCode: closeCode(code, refusal), ...(refusal && { refusal }), cause }),
-    );
+    route.close();
+    const reason = isOpen ? cause : route.explain(cause);
+    const facts = { closeCode: closeCode(code, refusal), cause: reason };
+    reject(new DialError({ ...facts, ...(refusal && { refusal }) }));
   };
   const onError = (error: Error): void => {
     cause ??= error;
   };
 
   socket.on('message', onMessage).on('close', onClose).on('error', onError);
+  giveUpAfter(openTimeoutMs, 'No answer in time.');
   socket.on('open', () => {
+    isOpen = true;
     giveUpAfter(welcomeTimeoutMs, 'The hub did not answer in time.');
     options.hello().then((hello) => socket.send(JSON.stringify(hello)), giveUp);
   });
@@ -102,17 +114,22 @@ export function dial<T>(
   return promise;
 }
 
-function openSocket(url: string): WebSocket {
+function openSocket(url: string, route: HubRoute): WebSocket {
   return new WebSocket(url, {
     maxPayload: FRAME_MAX_BYTES,
     perMessageDeflate: false,
-    handshakeTimeout: HANDSHAKE_TIMEOUT_MS,
+    ...route.options,
+    finishRequest: (request) => {
+      route.watch(request);
+      request.end();
+    },
   });
 }
 
 function parseAnswer(data: RawData): Welcome | Refusal | undefined {
+  const text = frameText(data);
   try {
-    return welcomeSchema.parse(JSON.parse(frameText(data)));
+    return jsonExcess(text) === undefined ? welcomeSchema.parse(JSON.parse(text)) : undefined;
   } catch {
     return undefined;
   }

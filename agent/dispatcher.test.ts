@@ -8,6 +8,7 @@ import { MetricsSampler } from './collectors/metrics.ts';
 import { allHandlers } from './commands/all-handlers.ts';
 import type { Handlers } from './commands/handler.ts';
 import { createDispatcher, type Dispatch } from './dispatcher.ts';
+import { HubTransport } from './hub-transport.ts';
 import { LiveSettings } from './live-settings.ts';
 import { OwnContainer } from './own-container.ts';
 import type { Guard } from './self-protection.ts';
@@ -20,7 +21,11 @@ const handlers = allHandlers({
   access: 'admin',
   shell: async () => ({ scope: 'host', entrance: [], environment: {} }),
   own: new OwnContainer({ engine, dataDir: '/data', isContained: false }),
-  serverUrl: 'ws://127.0.0.1:1/ws/agent',
+  hubAddress: { url: 'ws://127.0.0.1:1/ws/agent', fingerprint: undefined },
+  transport: new HubTransport(),
+  rotateToken: async () => undefined,
+  lowerAccess: async () => undefined,
+  prepareMove: () => undefined,
   dataDir: '/data',
   dockerHost: undefined,
   hasParent: false,
@@ -36,7 +41,7 @@ interface Started {
 }
 
 function start(
-  access: Access = 'admin',
+  access: Access | { readonly access: Access } = 'admin',
   replaced: Partial<Handlers> = {},
   guard: Guard = open,
 ): Started {
@@ -46,7 +51,12 @@ function start(
   };
   const log = pino({ level: 'trace' }, { write });
   return {
-    dispatch: createDispatcher({ handlers: { ...handlers, ...replaced }, access, guard, log }),
+    dispatch: createDispatcher({
+      handlers: { ...handlers, ...replaced },
+      ceiling: typeof access === 'string' ? { access } : access,
+      guard,
+      log,
+    }),
     lines,
   };
 }
@@ -113,6 +123,32 @@ describe('createDispatcher', () => {
     expect(await dispatch('config.update', { metrics_interval: 10 }, context)).toMatchObject({
       status: 'ok',
     });
+  });
+
+  it('goes by the access of the moment', async () => {
+    const ceiling: { access: Access } = { access: 'admin' };
+    const ran = async () => ({ stdout: '', stderr: '', exit_code: 0 });
+    const { dispatch } = start(ceiling, { 'system.exec': ran });
+    const run = () => dispatch('system.exec', { command: 'true' }, context);
+    await expect(run()).resolves.toHaveProperty('exit_code', 0);
+    ceiling.access = 'operate';
+    expect((await refusal(run())).name).toBe('ACCESS_DENIED');
+  });
+
+  it.each([
+    ['docker.containers.inspect', { container: 'a' }],
+    ['docker.images.inspect', { image: 'a' }],
+  ] as const)('hides the environment in %s, and shows it to admin only', async (method, params) => {
+    const inspect = async () => ({ Id: 'x', Config: { Env: ['A=secret', 'B'] } });
+    const replaced = { [method]: inspect };
+    const call = (access: Access, more: object = {}) =>
+      start(access, replaced).dispatch(method, { ...params, ...more }, context);
+    const hidden = { Id: 'x', Config: { Env: ['A=***', '***'] } };
+    expect(await call('admin')).toEqual(hidden);
+    expect(await call('read', { reveal_env: false })).toEqual(hidden);
+    expect(await call('admin', { reveal_env: true })).toHaveProperty('Config.Env.0', 'A=secret');
+    const error = await refusal(call('operate', { reveal_env: true }));
+    expect(error).toMatchObject({ name: 'ACCESS_DENIED', facts: { needed: 'admin' } });
   });
 
   it('grants what is within its access', async () => {

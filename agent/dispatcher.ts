@@ -8,6 +8,9 @@ import {
   methodNames,
   type ParamsOf,
 } from '../protocol/commands/catalogue.ts';
+import type { CommandEntry } from '../protocol/commands/define-command.ts';
+import { redactEnvironment } from '../protocol/commands/redact-environment.ts';
+import { requiredAccess } from '../protocol/commands/required-access.ts';
 import { TomoError, toTomoError } from '../protocol/errors.ts';
 import type { CommandContext, Handler, Handlers } from './commands/handler.ts';
 import type { Guard } from './self-protection.ts';
@@ -21,14 +24,14 @@ export type Dispatch = (
 
 export interface DispatcherOptions {
   readonly handlers: Handlers;
-  /** The highest access this agent grants, whatever the hub thinks. */
-  readonly access: Access;
+  /** The highest access this agent grants at the moment of a call, whatever the hub thinks. */
+  readonly ceiling: { readonly access: Access };
   readonly guard: Guard;
   readonly log: Logger;
 }
 
 // The catalogue seen as one mapped type, so that a method's params and its handler stay together.
-const SCHEMAS: { readonly [M in Method]: { readonly params: z.ZodType<ParamsOf<M>> } } = CATALOGUE;
+const ENTRIES: { readonly [M in Method]: CommandEntry<z.ZodType<ParamsOf<M>>> } = CATALOGUE;
 
 type Bound = (params: unknown, context: CommandContext) => Promise<unknown>;
 
@@ -51,24 +54,26 @@ export function createDispatcher(options: DispatcherOptions): Dispatch {
   };
 }
 
-function bind<M extends Method>(method: M, { handlers, access, guard }: DispatcherOptions): Bound {
+function bind<M extends Method>(method: M, { handlers, ceiling, guard }: DispatcherOptions): Bound {
   const handler: Handler<M> = handlers[method];
+  const entry = ENTRIES[method];
   return async (raw, context) => {
-    requireAccess(method, access);
-    const parsed = SCHEMAS[method].params.safeParse(raw);
+    requireAccess(method, entry.access, ceiling.access);
+    const parsed = entry.params.safeParse(raw);
     if (!parsed.success) throw invalidParams(method, parsed.error);
+    const params = { ...parsed.data };
+    requireAccess(method, requiredAccess(entry, params), ceiling.access);
     await guard(method, parsed.data, context.signal);
-    return await handler(parsed.data, context);
+    return redactEnvironment(entry, params, await handler(parsed.data, context));
   };
 }
 
-function requireAccess(method: Method, granted: Access): void {
-  const { access: needed, beyondCeiling } = CATALOGUE[method];
-  if (beyondCeiling || grants(granted, needed)) return;
+function requireAccess(method: Method, needed: Access, granted: Access): void {
+  if (CATALOGUE[method].beyondCeiling || grants(granted, needed)) return;
   throw new TomoError(
     'ACCESS_DENIED',
-    `${method} needs ${needed} access; this agent was started with ACCESS=${granted}. ` +
-      'Start it with a higher ACCESS, or call a method that needs less.',
+    `${method} needs ${needed} access for these params; this agent grants ${granted}. ` +
+      'Call install_agent with a higher access and start the agent anew, or ask for less.',
     { facts: { method, needed, granted } },
   );
 }

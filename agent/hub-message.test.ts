@@ -30,6 +30,18 @@ describe('parseHubMessage', () => {
     expect(message).toMatchObject({ kind: 'invalid', id, error: { name } });
   });
 
+  it('refuses, without parsing it, what nests too deep or holds too much', () => {
+    const wide = `{"jsonrpc":"2.0","id":"a","method":"x","params":{"l":[${'0,'.repeat(250_000)}0]}}`;
+    const deep = `{"jsonrpc":"2.0","id":"a","method":"x","params":{"l":${'['.repeat(64)}`;
+    for (const raw of [wide, deep]) {
+      expect(parseHubMessage(raw, false)).toMatchObject({
+        kind: 'invalid',
+        id: null,
+        error: { name: 'INVALID_REQUEST' },
+      });
+    }
+  });
+
   it('refuses a binary frame', () => {
     expect(parseHubMessage('{}', true)).toMatchObject({
       kind: 'invalid',

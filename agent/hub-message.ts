@@ -1,11 +1,13 @@
 import { z } from 'zod';
 import { TomoError } from '../protocol/errors.ts';
+import { jsonExcess } from '../protocol/json-limits.ts';
 import {
   notificationSchema,
   type RpcNotification,
   type RpcRequest,
   requestSchema,
 } from '../protocol/json-rpc.ts';
+import { JSON_DEPTH_MAX, JSON_VALUES_MAX_COUNT } from '../protocol/limits.ts';
 
 /** A frame of the hub: `invalid` is answered with `error`, `answer` with nothing. */
 export type HubMessage =
@@ -13,6 +15,11 @@ export type HubMessage =
   | { readonly kind: 'notification'; readonly notification: RpcNotification }
   | { readonly kind: 'answer' }
   | { readonly kind: 'invalid'; readonly id: string | null; readonly error: TomoError };
+
+const EXCESS = {
+  depth: `Messages nest at most ${JSON_DEPTH_MAX} deep.`,
+  values: `Messages hold at most ${JSON_VALUES_MAX_COUNT} values.`,
+};
 
 const answerSchema = z.union([
   z.object({ result: z.unknown() }).refine((value) => 'result' in value),
@@ -22,6 +29,8 @@ const idSchema = z.object({ id: requestSchema.shape.id });
 
 export function parseHubMessage(text: string, isBinary: boolean): HubMessage {
   if (isBinary) return invalid(null, 'INVALID_REQUEST', 'Messages are text frames.');
+  const excess = jsonExcess(text);
+  if (excess !== undefined) return invalid(null, 'INVALID_REQUEST', EXCESS[excess]);
   let value: unknown;
   try {
     value = JSON.parse(text);

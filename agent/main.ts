@@ -7,6 +7,7 @@ import {
   commandEnvironment,
   readOptions,
 } from './config.ts';
+import type { ConnectionEnd } from './connection.ts';
 import { runAgent } from './run-agent.ts';
 import { StateNotWritableError } from './state.ts';
 import { removeAgent, UNINSTALL_COMMAND } from './uninstall-helper.ts';
@@ -14,6 +15,7 @@ import { removeAgent, UNINSTALL_COMMAND } from './uninstall-helper.ts';
 const STDERR = 2;
 const EXIT_FAILURE = 1;
 const EXIT_CONFIGURATION = 2;
+const FAILURES = new Set<ConnectionEnd>(['spent', 'mismatched']);
 
 try {
   const options = readOptions(process.env);
@@ -38,7 +40,7 @@ async function serve(options: AgentOptions, log: Logger): Promise<number> {
   if (options.hasParent) watchParent(stop);
   const environment = commandEnvironment(process.env);
   const end = await runAgent({ options, environment, log, stop, signal: ending.signal });
-  return end === 'spent' && !ending.signal.aborted ? EXIT_FAILURE : 0;
+  return FAILURES.has(end) && !ending.signal.aborted ? EXIT_FAILURE : 0;
 }
 
 /** Ends the agent with the program that started it, however that ended. */

@@ -1,19 +1,24 @@
 import type { Logger } from 'pino';
 import { DockerEngine } from '../docker-engine/docker-engine.ts';
+import { Ceiling } from './ceiling.ts';
 import { MetricsSampler } from './collectors/metrics.ts';
 import { allHandlers } from './commands/all-handlers.ts';
-import { type AgentOptions, chooseServerUrl } from './config.ts';
-import { Connection, type ConnectionEnd } from './connection.ts';
-import { Credentials } from './credentials.ts';
-import { createDispatcher } from './dispatcher.ts';
+import type { AgentOptions } from './config.ts';
+import { Connection, type ConnectionEnd, type ConnectionOptions } from './connection.ts';
+import { Credentials, isNewCode } from './credentials.ts';
+import { createDispatcher, type Dispatch } from './dispatcher.ts';
 import { endForGood } from './end-for-good.ts';
 import { HealthFile } from './health-file.ts';
 import { isInContainer } from './host-info.ts';
+import { chooseHub } from './hub-address.ts';
+import { HubTransport } from './hub-transport.ts';
+import { KeptState } from './kept-state.ts';
 import { LiveSettings } from './live-settings.ts';
 import { OwnContainer } from './own-container.ts';
+import { RunningCommands } from './running-commands.ts';
 import { selfProtection } from './self-protection.ts';
 import { findShellPlace, type ShellPlace } from './shell-place.ts';
-import { StateFile } from './state.ts';
+import { type AgentState, StateFile } from './state.ts';
 
 interface Started {
   readonly options: AgentOptions;
@@ -49,38 +54,86 @@ interface Parts {
 }
 
 async function prepare(started: Started, parts: Parts): Promise<Connection> {
-  const { options, log, stop } = started;
-  const { engine, own, health } = parts;
-  const { access, registerCode, dataDir, dockerHost, hasParent } = options;
-  const file = new StateFile(dataDir, log);
+  const { options, log } = started;
+  const { registerCode, caCert, usesProxy, hasParent } = options;
+  const file = new StateFile(options.dataDir, log);
   const stored = await file.load(registerCode);
-  const url = chooseServerUrl(options.serverUrl, stored?.server_url);
-  const credentials = new Credentials({ file, stored, registerCode, serverUrl: url, log });
-  const sampler = new MetricsSampler(engine);
-  const settings = new LiveSettings();
-  const shell = shellFinder(started);
-  const onRestartFailure = (error: unknown): void => {
-    log.error({ err: error }, 'the engine did not restart this container');
+  const given = { url: options.serverUrl, fingerprint: options.serverFingerprint };
+  // A move is over for whoever has the agent registered anew.
+  const address = chooseHub(given, isNewCode(registerCode, stored) ? withoutMove(stored) : stored);
+  const state = new KeptState(file, stored);
+  const links: Links = {
+    address,
+    given,
+    transport: new HubTransport({ caCert, usesProxy }),
+    ceiling: new Ceiling(options.access, state, log),
+    credentials: new Credentials({ state, registerCode, log }),
+    settings: new LiveSettings(),
+    sampler: new MetricsSampler(parts.engine),
   };
-  const known = { access, dataDir, serverUrl: url, dockerHost, hasParent };
+  const shell = shellFinder(started);
+  const commands = new RunningCommands({
+    dispatch: dispatcher(started, parts, links, { shell, connection: () => connection }),
+    log,
+  });
+  const onPresence = (isConnected: boolean): void => {
+    parts.health?.set(isConnected);
+    // Only now, so that it does not hold up the first dial.
+    if (isConnected) void shell();
+  };
+  const { engine } = parts;
+  const rest = { engine, commands, log, onPresence, hasParent };
+  const connection: Connection = new Connection({ ...links, ...rest });
+  return connection;
+}
+
+type Links = Pick<
+  ConnectionOptions,
+  'address' | 'given' | 'transport' | 'ceiling' | 'credentials' | 'settings' | 'sampler'
+>;
+
+interface Later {
+  readonly shell: () => Promise<ShellPlace>;
+  /** Made after the handlers that it calls. */
+  readonly connection: () => Connection;
+}
+
+function dispatcher(
+  { options, log, stop }: Started,
+  { engine, own }: Parts,
+  { ceiling, credentials, settings, sampler, transport }: Links,
+  { shell, connection }: Later,
+): Dispatch {
+  const { dataDir, dockerHost, hasParent } = options;
   const handlers = allHandlers({
-    ...known,
-    ...parts,
+    dataDir,
+    dockerHost,
+    hasParent,
+    engine,
+    own,
     sampler,
     settings,
     shell,
     stop,
-    onRestartFailure,
+    transport,
+    get access() {
+      return ceiling.access;
+    },
+    get hubAddress() {
+      return connection().address;
+    },
+    rotateToken: (token) => credentials.rotate(token),
+    lowerAccess: (access) => ceiling.lower(access),
+    prepareMove: (target) => connection().prepareMove(target),
+    onRestartFailure: (error) => {
+      log.error({ err: error }, 'the engine did not restart this container');
+    },
   });
-  const guard = selfProtection(engine, own);
-  const dispatch = createDispatcher({ handlers, access, guard, log });
-  const onPresence = (isConnected: boolean): void => {
-    health?.set(isConnected);
-    // Only now, so that it does not hold up the first dial.
-    if (isConnected) void shell();
-  };
-  const links = { url, access, credentials, settings, engine, sampler, dispatch, log, onPresence };
-  return new Connection(links);
+  return createDispatcher({ handlers, ceiling, guard: selfProtection(engine, own), log });
+}
+
+function withoutMove(stored: AgentState | undefined): AgentState | undefined {
+  return stored && { ...stored, moved_from: undefined };
 }
 
 /** Looks once. */

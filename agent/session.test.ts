@@ -5,6 +5,7 @@ import { WebSocket } from 'ws';
 import { TomoError } from '../protocol/errors.ts';
 import { type HubSocket, HubStandIn } from '../test/support/hub-stand-in.ts';
 import type { Dispatch } from './dispatcher.ts';
+import { type CommandLimits, RunningCommands } from './running-commands.ts';
 import { Session, type SessionLimits } from './session.ts';
 
 const log = pino({ level: 'silent' });
@@ -20,6 +21,7 @@ afterEach(async () => {
 interface Started {
   readonly hub: HubSocket;
   readonly session: Session;
+  readonly commands: RunningCommands;
   readonly socket: WebSocket;
 }
 
@@ -28,14 +30,29 @@ beforeEach(() => {
   notified.length = 0;
 });
 
-async function start(dispatch: Dispatch, limits: Partial<SessionLimits> = {}): Promise<Started> {
+async function start(
+  dispatch: Dispatch,
+  { silenceMaxMs, backlogMaxBytes, ...limits }: Partial<SessionLimits & CommandLimits> = {},
+): Promise<Started> {
+  const commands = new RunningCommands({ dispatch, log, limits });
+  const ofSession = {
+    ...(silenceMaxMs !== undefined && { silenceMaxMs }),
+    ...(backlogMaxBytes !== undefined && { backlogMaxBytes }),
+  };
+  return await attach(commands, { limits: ofSession });
+}
+
+async function attach(
+  commands: RunningCommands,
+  { confirms = true, limits = {} }: { confirms?: boolean; limits?: Partial<SessionLimits> } = {},
+): Promise<Started> {
   const socket = new WebSocket(hubs.url);
   await once(socket, 'open');
   const onNotification = (method: string) => {
     notified.push(method);
   };
-  const session = new Session(socket, { dispatch, log, limits, onNotification });
-  return { hub: await hubs.accept(), session, socket };
+  const session = new Session(socket, { commands, confirms, log, limits, onNotification });
+  return { hub: await hubs.accept(), session, commands, socket };
 }
 
 /** Runs until its call is aborted, then fails with the reason. */
@@ -114,10 +131,14 @@ describe('Session', () => {
     });
   });
 
-  it('takes an id again once its call is answered', async () => {
-    const { hub } = await start(echo);
+  it('serves no id twice: it answers once more, until the hub has stored the answer', async () => {
+    const { hub, commands } = await start(echo);
     await hub.call('a', 'x');
-    expect(await hub.call('a', 'y')).toMatchObject({ result: { method: 'y' } });
+    expect(await hub.call('a', 'y')).toMatchObject({ result: { method: 'x' } });
+    hub.send({ jsonrpc: '2.0', method: '$/stored', params: { ids: ['a'] } });
+    hub.send({ jsonrpc: '2.0', method: '$/stored', params: { ids: 'a' } });
+    await hub.call('b', 'x');
+    expect(commands.held()).toEqual(['b']);
   });
 
   it('refuses calls past its limit', async () => {
@@ -170,17 +191,17 @@ describe('Session', () => {
   });
 
   it('does what follows an answer even if the socket is gone', async () => {
-    const followed = Promise.withResolvers<void>();
-    const { hub, session } = await start(async (_method, _params, { signal, afterAnswer }) => {
+    const [finish, followed] = [Promise.withResolvers<void>(), Promise.withResolvers<void>()];
+    const { hub, session } = await start(async (_method, _params, { afterAnswer }) => {
       afterAnswer(followed.resolve);
-      await once(signal, 'abort');
-      return 'too late';
+      await finish.promise;
     });
     hub.request('a', 'x');
     hub.send('nonsense');
     await hub.next();
     hub.socket.terminate();
     await session.closed;
+    finish.resolve();
     await followed.promise;
   });
 
@@ -214,44 +235,51 @@ describe('Session', () => {
     expect(await session.closed).toHaveProperty('closeCode', 1000);
   });
 
-  it('retires at its limit even if a call goes on, which is aborted', async () => {
-    const aborted = Promise.withResolvers<void>();
-    const { hub, session } = await start(async (_method, _params, { signal }) => {
-      signal.addEventListener('abort', () => aborted.resolve());
-      await new Promise<never>(() => undefined);
-    });
+  it('retires at its limit even if a call goes on', async () => {
+    const { hub, session } = await start(async () => await new Promise<never>(() => undefined));
     hub.request('a', 'x');
     hub.send('nonsense');
     await hub.next();
     await session.retire(10);
     expect(await hub.closed).toBe(1000);
-    await aborted.promise;
   });
 
-  it('aborts its calls when the socket closes, and tells how it closed', async () => {
-    const aborted = Promise.withResolvers<unknown>();
-    const { hub, session } = await start(async (_method, _params, { signal }) => {
-      await once(signal, 'abort');
-      aborted.resolve(signal.reason);
-    });
+  it('lets its calls go on when the socket closes, and tells how it closed', async () => {
+    const finish = Promise.withResolvers<string>();
+    const { hub, session, commands } = await start(async () => await finish.promise);
     hub.request('a', 'x');
     hub.socket.close(4003, 'superseded');
     expect(await session.closed).toMatchObject({ closeCode: 4003, reason: 'superseded' });
+    expect(commands.held()).toEqual(['a']);
+    const { hub: next } = await attach(commands);
+    finish.resolve('done');
+    expect(await next.answer('a')).toMatchObject({ result: 'done' });
+  });
+
+  it('aborts its calls when the socket of a hub closes that would not take their answers', async () => {
+    const aborted = Promise.withResolvers<unknown>();
+    const commands = new RunningCommands({
+      dispatch: async (_method, _params, { signal }) => {
+        await once(signal, 'abort');
+        aborted.resolve(signal.reason);
+      },
+      log,
+    });
+    const { hub } = await attach(commands, { confirms: false });
+    hub.request('a', 'x');
+    hub.socket.close(1012);
     expect(await aborted.promise).toMatchObject({ name: 'CONNECTION_LOST' });
   });
 
   it('aborts its calls and closes with 1001 when it is disposed of', async () => {
-    let wasAborted = false;
-    const { hub, session } = await start(async (_method, _params, { signal }) => {
-      await once(signal, 'abort');
-      wasAborted = true;
-    });
+    const { hub, session } = await start(untilAborted);
     hub.request('a', 'x');
     hub.send('nonsense');
     await hub.next();
-    await session[Symbol.asyncDispose]();
+    const disposed = session[Symbol.asyncDispose]();
+    expect(await hub.answer('a')).toMatchObject({ error: { data: { name: 'CONNECTION_LOST' } } });
     expect(await hub.closed).toBe(1001);
-    expect(wasAborted).toBe(true);
+    await disposed;
   });
 
   it('does not wait for a hub that leaves the close unanswered', async () => {

@@ -1,36 +1,31 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import type { Logger } from 'pino';
 import { type RawData, WebSocket } from 'ws';
-import { TomoError, toTomoError } from '../protocol/errors.ts';
 import {
   CANCEL_METHOD,
   cancelParamsSchema,
   encodeError,
   encodeNotification,
-  encodeResult,
   type RpcNotification,
-  type RpcRequest,
+  STORED_METHOD,
+  storedParamsSchema,
 } from '../protocol/json-rpc.ts';
-import {
-  AGENT_SILENCE_MAX_MS,
-  CALLS_PER_AGENT_MAX_COUNT,
-  FRAME_MAX_BYTES,
-} from '../protocol/limits.ts';
-import type { Dispatch } from './dispatcher.ts';
+import { AGENT_SILENCE_MAX_MS } from '../protocol/limits.ts';
 import { frameText } from './frame-text.ts';
 import { parseHubMessage } from './hub-message.ts';
+import type { RunningCommands } from './running-commands.ts';
 import { SilenceWatch } from './silence-watch.ts';
 
 export interface SessionLimits {
   readonly silenceMaxMs: number;
-  readonly callsMaxCount: number;
-  readonly frameMaxBytes: number;
   /** Unsent bytes past which telemetry is left out. */
   readonly backlogMaxBytes: number;
 }
 
 export interface SessionOptions {
-  readonly dispatch: Dispatch;
+  readonly commands: RunningCommands;
+  /** Whether this hub says which answers it has stored: its welcome names `protocol`. */
+  readonly confirms: boolean;
   readonly log: Logger;
   readonly limits?: Partial<SessionLimits>;
   /** Notifications of the hub that are not about a call. */
@@ -46,35 +41,27 @@ export interface SessionEnd {
 
 const DEFAULT_LIMITS: SessionLimits = {
   silenceMaxMs: AGENT_SILENCE_MAX_MS,
-  callsMaxCount: CALLS_PER_AGENT_MAX_COUNT,
-  frameMaxBytes: FRAME_MAX_BYTES,
   backlogMaxBytes: 1024 * 1024,
 };
 const NORMAL_CLOSURE = 1000;
 const GOING_AWAY = 1001;
-// Within the second an agent has between its signal and its end.
-const CLOSE_LIMIT_MS = 600;
+// With that of the commands within the second an agent has between its signal and its end.
+const CLOSE_LIMIT_MS = 300;
 
-interface Call {
-  readonly controller: AbortController;
-  readonly done: Promise<void>;
-}
-
-/** One authenticated socket: serves the hub's requests until it closes, then aborts what still runs. */
+/** One authenticated socket: hands the hub's requests to the commands, and their answers to the hub. */
 export class Session implements AsyncDisposable {
   /** Resolves when the socket is closed. */
   readonly closed: Promise<SessionEnd>;
   readonly #socket: WebSocket;
-  readonly #dispatch: Dispatch;
+  readonly #commands: RunningCommands;
   readonly #log: Logger;
   readonly #limits: SessionLimits;
   readonly #onNotification: (method: string) => void;
-  readonly #calls = new Map<string, Call>();
 
   constructor(socket: WebSocket, options: SessionOptions) {
-    const { dispatch, log, limits, onNotification } = options;
+    const { commands, confirms, log, limits, onNotification } = options;
     this.#socket = socket;
-    this.#dispatch = dispatch;
+    this.#commands = commands;
     this.#log = log;
     this.#limits = { ...DEFAULT_LIMITS, ...limits };
     this.#onNotification = onNotification;
@@ -90,9 +77,13 @@ export class Session implements AsyncDisposable {
     const startedAtMs = performance.now();
     const { promise, resolve } = Promise.withResolvers<SessionEnd>();
     this.closed = promise;
+    const send = (text: string, sent?: () => void): void => {
+      this.#send(text, sent);
+    };
+    const detach = commands.attach({ send, confirms });
     socket.once('close', (closeCode, reason) => {
       watch[Symbol.dispose]();
-      this.#abortCalls(new TomoError('CONNECTION_LOST', 'The socket to the hub closed.'));
+      detach();
       const authenticatedMs = performance.now() - startedAtMs;
       resolve({ closeCode, reason: reason.toString(), authenticatedMs });
     });
@@ -107,28 +98,21 @@ export class Session implements AsyncDisposable {
     this.#send(encodeNotification(method, params));
   }
 
-  /** Answers the calls under way, for `limitMs` at most, then closes the socket. */
+  /** Answers the commands under way, for `limitMs` at most, then closes the socket. */
   async retire(limitMs: number): Promise<void> {
-    const limit = delay(limitMs, 'over' as const, { ref: false });
-    const answered = async (): Promise<void> => {
-      await Promise.all([...this.#calls.values()].map(({ done }) => done));
-    };
-    // A call may have been on its way when the hub said so.
-    while (this.#calls.size > 0) {
-      if ((await Promise.race([answered(), limit])) === 'over') break;
-    }
+    await Promise.race([this.#commands.idle(), delay(limitMs, undefined, { ref: false })]);
     this.#socket.close(NORMAL_CLOSURE, 'retired');
   }
 
-  /** Aborts the calls, closes the socket, and waits for both a short time at most. */
+  /**
+   * For the end of the process: aborts the commands, closes the socket, and waits for both a short
+   * time at most.
+   */
   async [Symbol.asyncDispose](): Promise<void> {
-    const calls = [...this.#calls.values()].map(({ done }) => done);
-    this.#abortCalls(new TomoError('CONNECTION_LOST', 'The agent is ending.'));
+    // First, so that it is still told what became of them.
+    await this.#commands[Symbol.asyncDispose]();
     this.#socket.close(GOING_AWAY, 'agent stopped');
-    await Promise.race([
-      Promise.all([this.closed, ...calls]),
-      delay(CLOSE_LIMIT_MS, undefined, { ref: false }),
-    ]);
+    await Promise.race([this.closed, delay(CLOSE_LIMIT_MS, undefined, { ref: false })]);
     this.#socket.terminate();
   }
 
@@ -136,7 +120,7 @@ export class Session implements AsyncDisposable {
     const message = parseHubMessage(frameText(data), isBinary);
     switch (message.kind) {
       case 'request':
-        this.#accept(message.request);
+        this.#commands.start(message.request);
         return;
       case 'notification':
         this.#notified(message.notification);
@@ -150,74 +134,21 @@ export class Session implements AsyncDisposable {
     }
   }
 
-  #accept(request: RpcRequest): void {
-    const { id } = request;
-    if (this.#calls.has(id)) {
-      // Answered without the id, or the hub would take it for the answer of the call that runs.
-      const facts = { id };
-      this.#send(
-        encodeError(null, new TomoError('INVALID_REQUEST', 'This id is in use.', { facts })),
-      );
-      return;
-    }
-    const limit = this.#limits.callsMaxCount;
-    if (this.#calls.size >= limit) {
-      const text = `This agent runs ${limit} commands already; wait for one to end.`;
-      this.#send(encodeError(id, new TomoError('LIMIT_REACHED', text, { facts: { limit } })));
-      return;
-    }
-    const controller = new AbortController();
-    this.#calls.set(id, { controller, done: this.#serve(request, controller.signal) });
-  }
-
-  async #serve({ id, method, params }: RpcRequest, signal: AbortSignal): Promise<void> {
-    let answer: string;
-    let acts: (() => void)[] = [];
-    const afterAnswer = (act: () => void): void => {
-      acts.push(act);
-    };
-    try {
-      const context = { signal, afterAnswer };
-      answer = this.#encode(id, await this.#dispatch(method, params ?? {}, context));
-    } catch (error) {
-      const shown = toTomoError(error);
-      if (shown !== error) this.#log.error({ method, err: error }, 'answer could not be sent');
-      answer = encodeError(id, shown);
-      acts = [];
-    }
-    this.#calls.delete(id);
-    this.#send(answer, () => {
-      for (const act of acts) act();
-    });
-  }
-
-  #encode(id: string, result: unknown): string {
-    const text = encodeResult(id, result);
-    const limit = this.#limits.frameMaxBytes;
-    if (Buffer.byteLength(text) <= limit) return text;
-    throw new TomoError(
-      'RESULT_TOO_LARGE',
-      `The answer is larger than ${limit} bytes. Ask for less: filter, or take a part.`,
-      { facts: { limit } },
-    );
-  }
-
   #notified({ method, params }: RpcNotification): void {
-    if (method !== CANCEL_METHOD) {
-      this.#onNotification(method);
-      return;
+    switch (method) {
+      case CANCEL_METHOD: {
+        const cancel = cancelParamsSchema.safeParse(params);
+        if (cancel.success) this.#commands.cancel(cancel.data.id);
+        return;
+      }
+      case STORED_METHOD: {
+        const stored = storedParamsSchema.safeParse(params);
+        if (stored.success) this.#commands.stored(stored.data.ids);
+        return;
+      }
+      default:
+        this.#onNotification(method);
     }
-    const cancel = cancelParamsSchema.safeParse(params);
-    if (!cancel.success) {
-      this.#log.debug({ method }, 'notification ignored');
-      return;
-    }
-    const call = this.#calls.get(cancel.data.id);
-    call?.controller.abort(new TomoError('COMMAND_CANCELLED', 'The caller cancelled.'));
-  }
-
-  #abortCalls(reason: TomoError): void {
-    for (const { controller } of this.#calls.values()) controller.abort(reason);
   }
 
   /** `sent` is called in any case: what follows an answer does so even if nobody hears it. */

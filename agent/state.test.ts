@@ -75,23 +75,40 @@ describe('StateFile', () => {
   it('forgets', async () => {
     const file = new StateFile(root, log);
     await file.save(STATE);
-    await file.forget(STATE.token);
+    await file.forget([STATE.token]);
     expect(await file.load()).toBeUndefined();
-    await file.forget(STATE.token);
+    await file.forget([STATE.token]);
   });
 
   it('leaves the registration of another token where it is', async () => {
     const file = new StateFile(root, log);
     await file.save(STATE);
-    await file.forget('another');
+    await file.forget(['another']);
     expect(await file.load()).toEqual(STATE);
     expect(await readdir(root)).toEqual(['agent.json']);
+  });
+
+  it('knows its registration by any of its tokens', async () => {
+    const file = new StateFile(root, log);
+    expect(await file.holdsAnother(['x'])).toBe(false);
+    await file.save({ ...STATE, previous_token: 'token-0', unused_tokens: ['token-u'] });
+    for (const token of ['token-1', 'token-0', 'token-u']) {
+      expect(await file.holdsAnother([token])).toBe(false);
+    }
+    expect(await file.holdsAnother(['x'])).toBe(true);
+    await file.forget(['token-0']);
+    expect(await readdir(root)).toEqual([]);
+  });
+
+  it('takes a ceiling that it cannot read as the lowest', async () => {
+    await writeFile(path.join(root, 'agent.json'), JSON.stringify({ ...STATE, access: 'root' }));
+    expect(await new StateFile(root, log).load()).toHaveProperty('access', 'read');
   });
 
   it('forgets a file that holds no registration any more', async () => {
     const file = new StateFile(root, log);
     await writeFile(path.join(root, 'agent.json'), 'nonsense');
-    await file.forget(STATE.token);
+    await file.forget([STATE.token]);
     expect(await readdir(root)).toEqual([]);
   });
 
@@ -117,7 +134,7 @@ describe('StateFile', () => {
     expect(await readdir(root)).toEqual(['agent.json']);
     expect(await new StateFile(root, log).load()).toEqual(next);
     // What the replaced process does at the same time.
-    await old.forget(STATE.token);
+    await old.forget([STATE.token]);
     expect(await again.load()).toEqual(next);
   });
 
@@ -135,6 +152,6 @@ describe('StateFile', () => {
     expect(await file.load()).toBeUndefined();
     await expect(file.assertWritable()).rejects.toMatchObject(refused);
     await expect(file.save(STATE)).rejects.toMatchObject(refused);
-    await expect(file.forget(STATE.token)).rejects.toMatchObject(refused);
+    await expect(file.forget([STATE.token])).rejects.toMatchObject(refused);
   });
 });

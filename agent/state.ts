@@ -3,8 +3,12 @@ import { mkdir, open, readFile, rename, rm } from 'node:fs/promises';
 import path from 'node:path';
 import type { Logger } from 'pino';
 import { z } from 'zod';
+import { accessSchema } from '../protocol/access.ts';
+import { fingerprintSchema, plainFingerprint } from '../protocol/hub-address.ts';
 
-/** What an agent keeps of its registration. */
+const fingerprint = fingerprintSchema.transform(plainFingerprint).optional();
+
+/** What an agent keeps of its registration; the optional fields are absent in older files. */
 export const agentStateSchema = z.object({
   agent_id: z.string().min(1),
   token: z.string().min(1),
@@ -13,6 +17,17 @@ export const agentStateSchema = z.object({
   registered_at: z.string(),
   /** Of the code it registered with; absent in files of the first deployment. */
   code_sha256: z.string().optional(),
+  /** The last token that the hub is known to accept, while `token` is one that it never has yet. */
+  previous_token: z.string().min(1).optional(),
+  /** Tokens between the two, newest first: each was given up for a newer one before its first use. */
+  unused_tokens: z.array(z.string().min(1)).optional(),
+  /** The ceiling that the hub lowered this agent's access to. */
+  access: accessSchema.optional().catch('read'),
+  /** Of the certificate at `server_url`, if it is pinned. */
+  server_fingerprint: fingerprint,
+  /** SERVER_URL and SERVER_FINGERPRINT of the environment when the hub moved this agent. */
+  moved_from: z.string().optional(),
+  moved_from_fingerprint: fingerprint,
 });
 export type AgentState = z.infer<typeof agentStateSchema>;
 
@@ -112,14 +127,20 @@ export class StateFile {
     }
   }
 
-  /** Removes the registration of this token, and no other. Throws StateNotWritableError. */
-  async forget(token: string): Promise<void> {
+  /** Whether the file holds a registration that none of these tokens belongs to. */
+  async holdsAnother(tokens: readonly string[]): Promise<boolean> {
+    const state = await read(this.#file).catch(() => undefined);
+    return state !== undefined && !isOneOf(state, tokens);
+  }
+
+  /** Removes the registration that one of these tokens belongs to. Throws StateNotWritableError. */
+  async forget(tokens: readonly string[]): Promise<void> {
     const taken = `${this.#file}.forgotten`;
     try {
       // Moved away before it is looked at: a promoted candidate may put its own here at any moment.
       await rename(this.#file, taken);
       const state = await read(taken).catch(() => undefined);
-      if (state === undefined || state.token === token) await rm(taken);
+      if (state === undefined || isOneOf(state, tokens)) await rm(taken);
       else await rename(taken, this.#file);
       await syncDirectory(this.#directory);
     } catch (error) {
@@ -150,6 +171,16 @@ export class StateFile {
       { cause },
     );
   }
+}
+
+/** Every token of a registration, the one to dial with first at its head. */
+export function tokensOf(state: AgentState): readonly string[] {
+  const { token, unused_tokens: unused = [], previous_token: previous } = state;
+  return [token, ...unused, ...(previous === undefined ? [] : [previous])];
+}
+
+function isOneOf(state: AgentState, tokens: readonly string[]): boolean {
+  return tokensOf(state).some((token) => tokens.includes(token));
 }
 
 /** The same for every spelling of a code. */

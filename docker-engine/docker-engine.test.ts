@@ -54,6 +54,14 @@ describe('DockerEngine', () => {
     expect(engine.calls).toEqual([{ method: 'GET', url: '/version', body: '' }]);
   });
 
+  it('knows no id of Podman, which makes a new one for every answer', async () => {
+    await using engine = await startScriptedEngine((_call, response) => {
+      const counts = { Containers: 0, ContainersRunning: 0 };
+      json(response, 200, { ID: 'ABCD', ...counts, BuildahVersion: '1.33.2' });
+    });
+    expect(await new DockerEngine(engine.host).id()).toBe('');
+  });
+
   it('counts containers and knows the engine’s id', async () => {
     await using engine = await startScriptedEngine((_call, response) => {
       json(response, 200, { ID: 'ABCD', Containers: 5, ContainersRunning: 2 });

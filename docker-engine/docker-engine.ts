@@ -69,9 +69,10 @@ export class DockerEngine {
     };
   }
 
-  /** The engine's own id; copied with a cloned machine. */
+  /** The engine's own id; copied with a cloned machine. Empty for Podman, which makes one per answer. */
   async id(signal?: AbortSignal): Promise<string> {
-    return readReply(infoSchema, await this.request({ path: '/info', signal })).ID;
+    const reply = readReply(infoSchema, await this.request({ path: '/info', signal }));
+    return reply.BuildahVersion === undefined ? reply.ID : '';
   }
 
   async #dial(request: EngineRequest, isStream: boolean): Promise<unknown> {
@@ -118,4 +119,6 @@ const infoSchema = z.object({
   ID: z.string(),
   Containers: z.number(),
   ContainersRunning: z.number(),
+  /** In Podman's answers only. */
+  BuildahVersion: z.unknown().optional(),
 });

@@ -1,6 +1,10 @@
 import type { DockerEngine } from '../../docker-engine/docker-engine.ts';
+import type { Access } from '../../protocol/access.ts';
+import { TomoError } from '../../protocol/errors.ts';
+import { plainFingerprint } from '../../protocol/hub-address.ts';
 import { VERSION } from '../../protocol/version.ts';
 import type { LiveSettings } from '../live-settings.ts';
+import type { MoveTarget } from '../move-target.ts';
 import type { OwnContainer } from '../own-container.ts';
 import { prepareRestart } from '../restart-agent.ts';
 import { startUninstall } from '../uninstall-agent.ts';
@@ -10,6 +14,12 @@ export interface AgentContext {
   readonly settings: LiveSettings;
   readonly engine: DockerEngine;
   readonly own: OwnContainer;
+  /** Throws TomoError as Credentials.rotate does. */
+  readonly rotateToken: (token: string) => Promise<void>;
+  /** Throws TomoError as Ceiling.lower does. */
+  readonly lowerAccess: (access: Access) => Promise<void>;
+  /** What does the move, undefined if the agent is there. Throws TomoError as Connection.prepareMove does. */
+  readonly prepareMove: (target: MoveTarget) => (() => void) | undefined;
   /** What this agent was given as DOCKER_HOST. */
   readonly dockerHost: string | undefined;
   /** Another program of ours started this one, and starts it again when it ends. */
@@ -19,7 +29,12 @@ export interface AgentContext {
   readonly onRestartFailure: (error: unknown) => void;
 }
 
-type AgentMethod = 'agent.ping' | 'agent.restart' | 'agent.uninstall' | 'config.update';
+type AgentMethod =
+  | 'agent.ping'
+  | 'agent.restart'
+  | 'agent.rotate_token'
+  | 'agent.uninstall'
+  | 'config.update';
 
 export function agentHandlers(context: AgentContext): Pick<Handlers, AgentMethod> {
   const { settings } = context;
@@ -33,9 +48,32 @@ export function agentHandlers(context: AgentContext): Pick<Handlers, AgentMethod
       const removed = await startUninstall(context, signal);
       return { status: 'uninstalling', ...removed };
     },
-    'config.update': async (params) => {
-      settings.update(params);
-      return { status: 'ok', config: settings.config };
+    'agent.rotate_token': async ({ token }) => {
+      await context.rotateToken(token);
+      return { status: 'stored' };
     },
+    'config.update': updateConfig(context),
   };
+}
+
+function updateConfig(context: AgentContext): Handlers['config.update'] {
+  const { settings, lowerAccess, prepareMove } = context;
+  return async ({ access, server_url, server_fingerprint, ...intervals }, { afterAnswer }) => {
+    if (server_url === undefined && server_fingerprint !== undefined) {
+      throw new TomoError('INVALID_PARAMS', 'server_fingerprint: goes with server_url only.');
+    }
+    // Before anything is changed: it may be refused.
+    const move =
+      server_url && prepareMove({ url: server_url, fingerprint: pinOf(server_fingerprint) });
+    if (access !== undefined) await lowerAccess(access);
+    settings.update(intervals);
+    const { config } = settings;
+    if (!move) return { status: 'ok', config };
+    afterAnswer(move);
+    return { status: 'moving', config };
+  };
+}
+
+function pinOf(fingerprint: string | null | undefined): string | null | undefined {
+  return typeof fingerprint === 'string' ? plainFingerprint(fingerprint) : fingerprint;
 }

@@ -1,4 +1,6 @@
 import type { DockerEngine } from '../../docker-engine/docker-engine.ts';
+import type { HubAddress } from '../hub-address.ts';
+import type { HubTransport } from '../hub-transport.ts';
 import { runPreflight } from '../preflight/run-preflight.ts';
 import { type AgentContext, agentHandlers } from './agent.ts';
 import { dockerContainerHandlers } from './docker-containers.ts';
@@ -11,8 +13,9 @@ import { type SystemContext, systemHandlers } from './system.ts';
 
 export interface HandlerContext extends SystemContext, AgentContext {
   readonly engine: DockerEngine;
-  /** Where the agent dials. */
-  readonly serverUrl: string;
+  /** Where the agent dials, and how it gets there. */
+  readonly hubAddress: HubAddress;
+  readonly transport: HubTransport;
   readonly dataDir: string;
 }
 

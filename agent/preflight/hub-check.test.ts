@@ -2,9 +2,15 @@ import { once } from 'node:events';
 import { createServer, type RequestListener } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { afterEach, describe, expect, it } from 'vitest';
+import { HubTransport } from '../hub-transport.ts';
 import { checkHub } from './hub-check.ts';
 
 const { signal } = new AbortController();
+
+async function check(url: string) {
+  const hubAddress = { url, fingerprint: undefined };
+  return await checkHub({ hubAddress, transport: new HubTransport() }, signal);
+}
 const stops: (() => void)[] = [];
 afterEach(() => {
   for (const stop of stops.splice(0)) stop();
@@ -21,17 +27,17 @@ async function hub(answer: RequestListener): Promise<string> {
 }
 
 describe('hub and clock', () => {
-  it('pass when the hub answers at its origin and has the same time', async () => {
+  it('pass when the hub answers beside the agents’ path and has the same time', async () => {
     let asked: string | undefined;
     const url = await hub((request, response) => {
       asked = request.url;
       response.end('ok');
     });
-    expect(await checkHub(url, signal)).toEqual([
+    expect(await check(url)).toEqual([
       { name: 'hub', ok: true, detail: expect.stringMatching(/answered 200 in \d+ ms$/) },
       { name: 'clock', ok: true, detail: expect.stringMatching(/^\d+ s .* the hub$/) },
     ]);
-    expect(asked).toBe('/healthz');
+    expect(asked).toBe('/some/healthz');
   });
 
   it.each([
@@ -41,7 +47,7 @@ describe('hub and clock', () => {
     const url = await hub((_request, response) => {
       response.setHeader('date', new Date(Date.now() + byMs).toUTCString()).end();
     });
-    expect((await checkHub(url, signal))[1]).toMatchObject({
+    expect((await check(url))[1]).toMatchObject({
       ok: false,
       detail: expect.stringMatching(detail),
       next_step: expect.stringContaining('NTP'),
@@ -53,14 +59,14 @@ describe('hub and clock', () => {
       response.sendDate = false;
       response.writeHead(502).end();
     });
-    expect(await checkHub(url, signal)).toMatchObject([
+    expect(await check(url)).toMatchObject([
       { ok: false, detail: expect.stringContaining('502'), next_step: expect.any(String) },
       { ok: false, detail: expect.stringContaining('unknown') },
     ]);
   });
 
   it.each(['ws', 'wss'])('tell that nothing answers over %s', async (protocol) => {
-    expect(await checkHub(`${protocol}://127.0.0.1:1/ws/agent`, signal)).toMatchObject([
+    expect(await check(`${protocol}://127.0.0.1:1/ws/agent`)).toMatchObject([
       { ok: false, detail: expect.stringContaining('ECONNREFUSED') },
       { ok: false },
     ]);

@@ -1,7 +1,10 @@
 import { type ClientRequest, get as getHttp, type IncomingMessage } from 'node:http';
 import { get as getHttps } from 'node:https';
+import type { HubAddress } from '../hub-address.ts';
+import type { HubRoute, HubTransport } from '../hub-transport.ts';
 import { bounded, type Check } from './check.ts';
 
+const AGENT_PATH = /\/ws\/agent\/?$/;
 const SKEW_MAX_MS = 60_000;
 const CLOCK_NEXT_STEP =
   'Set the clock of the machine that is wrong, and let NTP keep it: "timedatectl set-ntp true".';
@@ -15,22 +18,41 @@ interface HubAnswer {
   readonly aheadMs: number | undefined;
 }
 
+interface HubCheckOptions {
+  readonly hubAddress: HubAddress;
+  readonly transport: HubTransport;
+}
+
 /** Whether the hub answers over HTTP too, and agrees on what time it is. */
-export async function checkHub(serverUrl: string, signal: AbortSignal): Promise<Check[]> {
-  const url = new URL('/healthz', serverUrl.replace(/^ws/, 'http'));
+export async function checkHub(
+  { hubAddress, transport }: HubCheckOptions,
+  signal: AbortSignal,
+): Promise<Check[]> {
+  const url = healthUrl(hubAddress.url);
   let answer: HubAnswer | undefined;
   const hub = await bounded('hub', signal, async (limited) => {
-    answer = await ask(url, limited);
+    answer = await ask(url, await transport.route(hubAddress), limited);
     const detail = `${url.origin} answered ${answer.status} in ${Math.round(answer.latencyMs)} ms`;
     return { ok: answer.status < 500, detail };
   });
   return [hub.ok ? hub : { ...hub, next_step: HUB_NEXT_STEP }, describeClock(answer?.aheadMs)];
 }
 
-async function ask(url: URL, signal: AbortSignal): Promise<HubAnswer> {
+/** Beside the agents' path, which a reverse proxy may have put under a prefix of its own. */
+function healthUrl(serverUrl: string): URL {
+  const { origin, pathname } = new URL(serverUrl.replace(/^ws/i, 'http'));
+  return new URL(`${pathname.replace(AGENT_PATH, '')}/healthz`, origin);
+}
+
+async function ask(url: URL, route: HubRoute, signal: AbortSignal): Promise<HubAnswer> {
   const startedAtMs = performance.now();
-  const request = (url.protocol === 'https:' ? getHttps : getHttp)(url, { signal, agent: false });
-  const response = await answerTo(request);
+  const get = url.protocol === 'https:' ? getHttps : getHttp;
+  const request = get(url, { signal, agent: false, ...route.options });
+  route.watch(request);
+  const response = await answerTo(request).catch((error: unknown) => {
+    route.close();
+    throw route.explain(error);
+  });
   const latencyMs = performance.now() - startedAtMs;
   response.destroy();
   const hubMs = Date.parse(response.headers.date ?? '');

@@ -1,6 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { DockerEngine } from '../../docker-engine/docker-engine.ts';
 import { TomoError } from '../../protocol/errors.ts';
+import { HubTransport } from '../hub-transport.ts';
 import { OwnContainer } from '../own-container.ts';
 import { bounded } from './check.ts';
 import { checkHostShell } from './host-shell-check.ts';
@@ -16,7 +17,8 @@ describe('system.preflight', () => {
       own: new OwnContainer({ engine, dataDir: '/no/such', isContained: false }),
       access: 'admin',
       shell: async () => ({ scope: 'host', entrance: [], environment: {} }),
-      serverUrl: 'ws://127.0.0.1:1/ws/agent',
+      hubAddress: { url: 'ws://127.0.0.1:1/ws/agent', fingerprint: undefined },
+      transport: new HubTransport(),
       dataDir: '/no/such',
     };
     const params = { ports: [1], hosts: ['localhost'] };

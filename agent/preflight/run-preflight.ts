@@ -2,6 +2,8 @@ import type { DockerEngine } from '../../docker-engine/docker-engine.ts';
 import type { Access } from '../../protocol/access.ts';
 import type { ParamsOf, ResultOf } from '../../protocol/commands/catalogue.ts';
 import { isInContainer } from '../host-info.ts';
+import type { HubAddress } from '../hub-address.ts';
+import type { HubTransport } from '../hub-transport.ts';
 import type { OwnContainer } from '../own-container.ts';
 import type { ShellPlace } from '../shell-place.ts';
 import type { Check } from './check.ts';
@@ -19,7 +21,8 @@ export interface PreflightContext {
   readonly own: OwnContainer;
   readonly access: Access;
   readonly shell: () => Promise<ShellPlace>;
-  readonly serverUrl: string;
+  readonly hubAddress: HubAddress;
+  readonly transport: HubTransport;
   readonly dataDir: string;
 }
 
@@ -36,7 +39,7 @@ export async function runPreflight(
     checkMemory(),
     checkPorts(ports, { isContained, own: context.own }, signal),
     checkNames(hosts, signal),
-    checkHub(context.serverUrl, signal),
+    checkHub(context, signal),
     checkHostShell(context, signal),
     checkDataDir(context.dataDir, { isContained }, signal),
   ]);

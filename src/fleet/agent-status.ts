@@ -4,6 +4,7 @@ import { type Metrics } from '../../protocol/telemetry.ts';
 import { effectiveConfig } from '../agent-hub/agent-config.ts';
 import type { AgentRow } from '../db/agent-row.ts';
 import type { MetricsRow } from '../db/metrics-repository.ts';
+import { duplicatesOf } from './agent-duplicates.ts';
 import { agentOf, type FleetContext, isoTime } from './fleet-context.ts';
 import {
   type AgentSummary,
@@ -36,6 +37,19 @@ export async function agentStatus(
     metrics: latest?.metrics ?? null,
     metrics_at: isoTime(latest?.at),
     health: context.hub.telemetry.latestHealth(agent.id)?.health ?? null,
+    token: tokenOf(agent),
+    duplicates: duplicatesOf(context, agent),
+  };
+}
+
+function tokenOf(agent: AgentRow): OperationResult<'get_agent_status'>['token'] {
+  const { tokenIssuedAt, hasPendingToken, pendingTokenStored, pendingTokenExpiresAt } = agent;
+  const issued_at = isoTime(tokenIssuedAt);
+  if (!hasPendingToken) return { issued_at, rotation: 'none', grace_ends_at: null };
+  return {
+    issued_at,
+    rotation: pendingTokenStored ? 'stored' : 'offered',
+    grace_ends_at: isoTime(pendingTokenExpiresAt),
   };
 }
 

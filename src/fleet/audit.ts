@@ -1,6 +1,11 @@
 import type { Logger } from 'pino';
 import type { CommandBeginning, CommandEnd, CommandRepository } from '../db/command-repository.ts';
 
+interface Waiting {
+  readonly end: CommandEnd;
+  readonly onWritten: () => void;
+}
+
 const RETRY_MS = 2_000;
 /** Ends of commands that wait for a database that refuses; past it the oldest are given up. */
 const WAITING_MAX_COUNT = 10_000;
@@ -9,7 +14,7 @@ const WAITING_MAX_COUNT = 10_000;
 export class Audit implements AsyncDisposable {
   readonly #commands: CommandRepository;
   readonly #log: Logger;
-  readonly #waiting = new Map<string, CommandEnd>();
+  readonly #waiting = new Map<string, Waiting>();
   #timer: NodeJS.Timeout | undefined;
 
   constructor(commands: CommandRepository, log: Logger) {
@@ -22,12 +27,23 @@ export class Audit implements AsyncDisposable {
     await this.#commands.begin(command);
   }
 
-  async finish(id: string, end: CommandEnd): Promise<void> {
+  /** All of them or none. Throws DatabaseError. */
+  async beginAll(commands: readonly CommandBeginning[]): Promise<void> {
+    await this.#commands.beginAll(commands);
+  }
+
+  /** `onWritten` is called once the row says so, which may be later. */
+  async finish(
+    id: string,
+    end: CommandEnd,
+    onWritten: () => void = () => undefined,
+  ): Promise<void> {
     try {
       await this.#commands.finish(id, end);
+      onWritten();
     } catch (error) {
       this.#log.error({ err: error, command: id }, 'the end of a command is recorded later');
-      this.#wait(id, end);
+      this.#wait(id, { end, onWritten });
     }
   }
 
@@ -38,8 +54,8 @@ export class Audit implements AsyncDisposable {
     clearTimeout(this.#timer);
   }
 
-  #wait(id: string, end: CommandEnd): void {
-    this.#waiting.set(id, end);
+  #wait(id: string, waiting: Waiting): void {
+    this.#waiting.set(id, waiting);
     const [oldest] = this.#waiting.keys();
     if (this.#waiting.size > WAITING_MAX_COUNT && oldest !== undefined)
       this.#waiting.delete(oldest);
@@ -53,10 +69,11 @@ export class Audit implements AsyncDisposable {
   }
 
   async #retry(): Promise<void> {
-    for (const [id, end] of this.#waiting) {
+    for (const [id, { end, onWritten }] of this.#waiting) {
       try {
         await this.#commands.finish(id, end);
         this.#waiting.delete(id);
+        onWritten();
       } catch {
         this.#schedule();
         return;

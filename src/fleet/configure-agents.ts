@@ -1,12 +1,19 @@
-import { randomUUID } from 'node:crypto';
 import { TomoError } from '../../protocol/errors.ts';
-import { type AgentConfig, agentConfigSchema } from '../../protocol/handshake.ts';
-import { CONFIG_SETTING_KEYS, effectiveConfig } from '../agent-hub/agent-config.ts';
+import { agentConfigSchema } from '../../protocol/handshake.ts';
+import { ADDRESS_SETTING_KEYS, CONFIG_SETTING_KEYS } from '../agent-hub/agent-config.ts';
 import type { AgentRow } from '../db/agent-row.ts';
+import {
+  type AddressChange,
+  addressChange,
+  refuseForAgents,
+  refuseWrongScope,
+} from './configure-rules.ts';
 import type { Caller } from './fleet.ts';
 import type { FleetContext } from './fleet-context.ts';
+import { FLEET_SETTING_KEYS } from './fleet-settings.ts';
 import type { ArgsOf, OperationResult } from './operations.ts';
 import { requireAdmin } from './require-admin.ts';
+import { tellAgent } from './tell-agent.ts';
 
 type ConfigureResult = OperationResult<'configure_agents'>;
 type Settings = ArgsOf<'configure_agents'>['settings'];
@@ -14,31 +21,35 @@ type Settings = ArgsOf<'configure_agents'>['settings'];
 /** Agents told at one time. */
 const TOLD_AT_ONCE_COUNT = 64;
 const PAGE_COUNT = 1_000;
+const INTERVALS = agentConfigSchema.keyof().options;
+const FLEET_SETTINGS = ['token_rotation_days', 'token_grace_minutes', 'code_ttl_minutes'] as const;
 
 /**
- * Changes the settings of the named agents, or, if none are named, the fleet's defaults; connected
- * agents are told at once, the others when they connect. Throws UNKNOWN_SERVER for a name without an
- * agent, before anything is changed.
+ * Changes the settings of the named agents, or, if none are named, the fleet's; connected agents are
+ * told at once, the others when they connect. Throws UNKNOWN_SERVER for a name without an agent, and
+ * what the rules for the settings refuse, before anything is changed.
  */
 export async function configureAgents(
   context: FleetContext,
-  { server_ids, labels, settings }: ArgsOf<'configure_agents'>,
+  args: ArgsOf<'configure_agents'>,
   caller: Caller,
 ): Promise<ConfigureResult> {
   requireAdmin(caller, 'configure_agents');
+  const { server_ids, labels, settings } = args;
+  refuseWrongScope(args);
+  const address = addressChange(settings);
+  const agents = await selected(context, { server_ids, labels });
+  refuseForAgents(agents, settings, context.hub);
   const now = Date.now();
   const whole = server_ids === undefined && labels === undefined;
-  const agents = await selected(context, { server_ids, labels });
-  if (whole) await context.db.settings.set(settingRows(settings), now);
-  else {
-    for (const agent of agents) {
-      await context.db.agents.setConfig(agent.id, { ...agent.config, ...settings }, now);
-    }
-  }
+  if (whole) await context.db.settings.set(settingRows(settings, address), now);
+  else for (const agent of agents) await change(context, agent, { settings, address, now });
   const results: ConfigureResult['agents'] = [];
   for (let start = 0; start < agents.length; start += TOLD_AT_ONCE_COUNT) {
     const batch = agents.slice(start, start + TOLD_AT_ONCE_COUNT);
-    results.push(...(await Promise.all(batch.map((agent) => tell(context, agent.id)))));
+    results.push(
+      ...(await Promise.all(batch.map((agent) => tellAgent(context, agent.id, settings)))),
+    );
   }
   return { scope: whole ? 'fleet' : 'selected', agents: results };
 }
@@ -69,38 +80,56 @@ async function selected(
   );
 }
 
-async function tell(
-  context: FleetContext,
-  agentId: string,
-): Promise<ConfigureResult['agents'][number]> {
-  const agent = await context.db.agents.findById(agentId);
-  if (agent === undefined)
-    throw new TomoError('UNKNOWN_SERVER', 'The agent was removed meanwhile.');
-  const config = effectiveConfig(await context.db.settings.all(), agent.config);
-  return { server_id: agent.serverId, config, applied: await sent(context, agentId, config) };
+interface Change {
+  readonly settings: Settings;
+  readonly address: AddressChange | undefined;
+  readonly now: number;
 }
 
-async function sent(context: FleetContext, agentId: string, config: AgentConfig): Promise<boolean> {
-  if (context.hub.connected(agentId) === undefined) return false;
-  try {
-    await context.hub.call(agentId, {
-      id: randomUUID(),
-      method: 'config.update',
-      params: { ...config },
-      access: 'admin',
-    });
-    return true;
-  } catch (error) {
-    context.log.warn({ err: error, agent: agentId }, 'an agent did not take its new settings');
-    return false;
+/** Of one agent alone. */
+async function change(
+  { db, hub }: FleetContext,
+  agent: AgentRow,
+  { settings, address, now }: Change,
+): Promise<void> {
+  if (settings.accept_machine === true) await hub.acceptMachine(agent.id);
+  if (settings.access !== undefined) {
+    const lowered = await db.agents.lowerAccess(agent.id, settings.access, now);
+    if (lowered) await hub.setAccess(agent.id, settings.access);
   }
+  const own = { ...intervalsOf(settings), ...address };
+  if (Object.keys(own).length === 0) return;
+  // Without one of its own the fleet's address is the agent's.
+  const kept = Object.entries({ ...agent.config, ...own }).filter(([, value]) => value !== null);
+  await db.agents.setConfig(agent.id, Object.fromEntries(kept), now);
 }
 
-function settingRows(settings: Settings): Record<string, string> {
-  const rows: Record<string, string> = {};
-  for (const name of agentConfigSchema.keyof().options) {
+function intervalsOf(settings: Settings): Record<string, number> {
+  return Object.fromEntries(
+    INTERVALS.flatMap((name) => {
+      const value = settings[name];
+      return value === undefined ? [] : [[name, value]];
+    }),
+  );
+}
+
+function settingRows(
+  settings: Settings,
+  address: AddressChange | undefined,
+): Record<string, string | null> {
+  const rows: Record<string, string | null> = {};
+  for (const name of INTERVALS) {
     const value = settings[name];
     if (value !== undefined) rows[CONFIG_SETTING_KEYS[name]] = String(value);
   }
-  return rows;
+  for (const name of FLEET_SETTINGS) {
+    const value = settings[name];
+    if (value !== undefined) rows[FLEET_SETTING_KEYS[name]] = String(value);
+  }
+  if (address === undefined) return rows;
+  return {
+    ...rows,
+    [ADDRESS_SETTING_KEYS.server_url]: address.server_url,
+    [ADDRESS_SETTING_KEYS.server_fingerprint]: address.server_fingerprint,
+  };
 }

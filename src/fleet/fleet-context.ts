@@ -19,6 +19,11 @@ export interface FleetContext {
   readonly audit: Audit;
   /** http or https base URL that agents reach this server by. */
   readonly publicUrl: string;
+  /**
+   * SHA-256 (hex) of the certificate at `publicUrl`, for agents to expect; left out where CAs vouch for
+   * the certificate, which is then replaced without their knowing.
+   */
+  readonly fingerprint?: string | undefined;
   /** Where hub and MCP endpoint listen, and under which rules. */
   readonly owner: OwnerInfo;
   /** Lets go of the data directory once the answer is out, for a server that asks for it. */

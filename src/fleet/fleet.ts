@@ -3,8 +3,10 @@ import type { ArgsOf, OperationName, OperationResult } from './operations.ts';
 
 /** On whose behalf an operation is performed. */
 export interface Caller {
-  /** Who, for the audit: `stdio`, `http`, `local`. */
+  /** Who, for the audit: `stdio`, `http` (the token of the data directory), `local`, `token:NAME`. */
   readonly actor: string;
+  /** The address it came from, if it came over the network. */
+  readonly origin?: string;
   /** The most this caller may do. */
   readonly access: Access;
   /** Aborted when the caller gives up. */

@@ -1,4 +1,6 @@
 import type { Logger } from 'pino';
+import { DETACHED_MAX_MS } from '../../protocol/limits.ts';
+import { neverCameBack } from '../agent-hub/connection-errors.ts';
 import type { TomoDatabase } from '../db/database.ts';
 
 /** Often, because a round is one transaction that everything else waits for. */
@@ -9,7 +11,7 @@ const CODES_KEPT_MS = 30 * DAY_MS;
 const EVENTS_KEPT_MS = 30 * DAY_MS;
 const AUDIT_KEPT_MS = 365 * DAY_MS;
 
-/** Every few minutes: metrics become means, what is old goes. */
+/** Every few minutes: metrics become means, what is old goes, agents are waited for no longer. */
 export class Housekeeping implements Disposable {
   readonly #timer: NodeJS.Timeout;
 
@@ -30,6 +32,7 @@ export async function tidy(db: TomoDatabase, log: Logger, now: number = Date.now
     await db.agents.deleteExpiredCodes(now - CODES_KEPT_MS);
     await db.events.deleteBefore(now - EVENTS_KEPT_MS);
     await db.events.deleteExcess();
+    await db.commands.loseDetachedBefore(now - DETACHED_MAX_MS, neverCameBack());
     await db.commands.deleteBefore(now - AUDIT_KEPT_MS);
   } catch (error) {
     log.error({ err: error }, 'housekeeping failed; it is tried again in the next round');

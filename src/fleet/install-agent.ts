@@ -1,7 +1,6 @@
 import { randomBytes, randomUUID } from 'node:crypto';
 import type { Access } from '../../protocol/access.ts';
 import { TomoError } from '../../protocol/errors.ts';
-import { CODE_TTL_DEFAULT_MINUTES } from '../../protocol/limits.ts';
 import { hashRegistrationCode, newRegistrationCode } from '../agent-hub/credentials.ts';
 import type { AgentRow } from '../db/agent-row.ts';
 import { containerPlan, type PlanRequest } from '../provisioning/container-plan.ts';
@@ -9,11 +8,10 @@ import { deployment } from '../provisioning/deployment.ts';
 import { type DeployCode, deployFromHub } from './deploy-from-hub.ts';
 import type { Caller } from './fleet.ts';
 import { type FleetContext, isoTime } from './fleet-context.ts';
+import { codeTtlMs } from './fleet-settings.ts';
 import type { ArgsOf, OperationResult } from './operations.ts';
 import { requireAdmin } from './require-admin.ts';
 
-const CODE_TTL_SETTING = 'agent_code_ttl_minutes';
-const MINUTE_MS = 60_000;
 const SUFFIX_BYTES = 3;
 
 type InstallArgs = ArgsOf<'install_agent'>;
@@ -58,6 +56,7 @@ async function install(
     serverId: args.server_id,
     code: code.text,
     access,
+    ...(context.fingerprint === undefined ? {} : { fingerprint: context.fingerprint }),
     ...(args.replace ? { suffix: randomBytes(SUFFIX_BYTES).toString('hex') } : {}),
   };
   const { removed, warnings } = await deployFromHub(
@@ -126,13 +125,8 @@ async function newCode(context: FleetContext): Promise<{
 }> {
   const text = newRegistrationCode();
   const now = Date.now();
-  const expiresAt = now + (await codeTtlMs(context));
+  const expiresAt = now + codeTtlMs(await context.db.settings.all());
   return { text, codeId: randomUUID(), codeHash: hashRegistrationCode(text), expiresAt, now };
-}
-
-async function codeTtlMs(context: FleetContext): Promise<number> {
-  const settings = await context.db.settings.all();
-  return Number(settings[CODE_TTL_SETTING] ?? CODE_TTL_DEFAULT_MINUTES) * MINUTE_MS;
 }
 
 function underWay(serverId: string): TomoError {

@@ -1,11 +1,14 @@
 import { agentStatus, listAgents } from './agent-status.ts';
+import { commandHistory } from './command-history.ts';
 import { configureAgents } from './configure-agents.ts';
 import { databaseErrorsExplained } from './database-errors.ts';
 import type { Caller, Fleet } from './fleet.ts';
 import type { FleetContext } from './fleet-context.ts';
 import { installAgent } from './install-agent.ts';
 import type { ArgsOf, OperationName, OperationResult } from './operations.ts';
+import { recorded } from './recorded-operation.ts';
 import { revokeAgent } from './revoke-agent.ts';
+import { rotateAgentToken } from './rotate-agent-token.ts';
 import { sendCommand } from './send-command.ts';
 import { uninstallAgent } from './uninstall-agent.ts';
 
@@ -25,6 +28,8 @@ const PERFORM: Operations = {
   uninstall_agent: uninstallAgent,
   send_agent_command: sendCommand,
   configure_agents: configureAgents,
+  rotate_agent_token: rotateAgentToken,
+  get_command_history: commandHistory,
   describe_owner: (context) => Promise.resolve(context.owner),
   hand_over: (context) => {
     context.handOver();
@@ -57,6 +62,7 @@ export class LocalFleet implements Fleet {
     caller: Caller,
   ): Promise<OperationResult<N>> {
     const perform: Operations[N] = PERFORM[name];
-    return databaseErrorsExplained(() => perform(this.#context, args, caller));
+    const work = () => databaseErrorsExplained(() => perform(this.#context, args, caller));
+    return databaseErrorsExplained(() => recorded(this.#context, { name, args, caller }, work));
   }
 }

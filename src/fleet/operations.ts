@@ -4,6 +4,7 @@ import { agentConfigSchema, hostSchema } from '../../protocol/handshake.ts';
 import { CALL_TIMEOUT_MAX_MS } from '../../protocol/limits.ts';
 import { healthSchema, metricsSchema } from '../../protocol/telemetry.ts';
 import { deploySchema } from '../provisioning/deploy-target.ts';
+import { settingsSchema } from './settings-schema.ts';
 
 /**
  * What can be done with agents: arguments and results of every operation of `Fleet`. The tools take
@@ -17,7 +18,16 @@ export const AGENT_STATUSES = [
   'updating',
   'revoked',
 ] as const;
-export const COMMAND_STATUSES = ['succeeded', 'failed', 'timed_out', 'cancelled'] as const;
+/** How a command can stand; `running` only in the history. */
+export const COMMAND_STATUSES = [
+  'running',
+  'succeeded',
+  'failed',
+  'timed_out',
+  'cancelled',
+  'detached',
+  'lost',
+] as const;
 
 const LABELS_MAX_COUNT = 64;
 const PAGE_DEFAULT_COUNT = 100;
@@ -91,6 +101,19 @@ const installResult = z.object({
   warnings: z.array(z.string()),
 });
 
+/** Other processes that came with this agent's token; counted since Tomo started. */
+const duplicatesSchema = z.object({
+  refused: z.number().int().describe('Connections from other machines, which were refused.'),
+  taking_turns: z
+    .number()
+    .int()
+    .describe('How often two processes on what looks like one machine replaced each other.'),
+  addresses: z.array(z.string()).describe('Where they came from; the newest last.'),
+  last_at: isoTime.nullable(),
+  last_host: hostSchema.nullable().describe('What the machine refused last says of itself.'),
+  next_step: z.string().nullable().describe('What to do; null if there are none.'),
+});
+
 const statusResult = agentSummary.extend({
   registered_at: isoTime.nullable(),
   connected_at: isoTime.nullable(),
@@ -102,6 +125,14 @@ const statusResult = agentSummary.extend({
   metrics: metricsSchema.nullable(),
   metrics_at: isoTime.nullable(),
   health: healthSchema.nullable(),
+  token: z.object({
+    issued_at: isoTime.nullable(),
+    rotation: z
+      .enum(['none', 'offered', 'stored'])
+      .describe('offered: the agent was sent a new token; stored: it has said that it keeps it.'),
+    grace_ends_at: isoTime.nullable().describe('Until then the older token is good as well.'),
+  }),
+  duplicates: duplicatesSchema,
 });
 
 const listArgs = z.strictObject({
@@ -131,21 +162,12 @@ const commandResult = z.object({
   duration_ms: z.number(),
 });
 
-const { metrics_interval, health_interval, reconnect_timeout } = agentConfigSchema.shape;
-
 const configureArgs = z.strictObject({
   server_ids: z.array(serverIdSchema).min(1).max(PAGE_MAX_COUNT).optional(),
   labels: labelsSchema.optional().describe('Agents whose server has all of these.'),
-  settings: z
-    .strictObject({
-      metrics_interval: metrics_interval.unwrap().optional(),
-      health_interval: health_interval.unwrap().optional(),
-      reconnect_timeout: reconnect_timeout.unwrap().optional(),
-    })
-    .refine((settings) => Object.keys(settings).length > 0, {
-      message: 'name at least one of metrics_interval, health_interval, reconnect_timeout',
-    })
-    .describe('Seconds.'),
+  settings: settingsSchema.refine((settings) => Object.keys(settings).length > 0, {
+    message: `name at least one of ${Object.keys(settingsSchema.shape).join(', ')}`,
+  }),
 });
 
 const configureResult = z.object({
@@ -154,6 +176,8 @@ const configureResult = z.object({
     z.object({
       server_id: z.string(),
       config: agentConfigSchema,
+      access: accessSchema,
+      server_url: z.string().nullable().describe('Where it is told to move; null: nowhere.'),
       applied: z.boolean().describe('false: away, or too old; it gets it when it connects.'),
     }),
   ),
@@ -180,13 +204,55 @@ const uninstallResult = z.object({
   forgotten: z.boolean(),
 });
 
+const rotateResult = z.object({
+  agent_id: z.string(),
+  status: z.literal('stored').describe('The agent keeps the new token.'),
+  grace_ends_at: isoTime.describe('Until then, or until the new token is used, both are good.'),
+});
+
+const historyArgs = z.strictObject({
+  server_id: serverIdSchema.optional(),
+  actor: z.string().min(1).max(128).optional().describe('Who: http, stdio, local, token:NAME.'),
+  method: z.string().min(1).max(128).optional().describe('A method or tool, such as system.exec.'),
+  status: z.enum(COMMAND_STATUSES).optional(),
+  since: z.iso.datetime({ offset: true }).optional().describe('Started then or later, ISO 8601.'),
+  until: z.iso.datetime({ offset: true }).optional().describe('Started before.'),
+  cursor: z.string().max(128).optional().describe('next_cursor of the page before.'),
+  limit: z.number().int().min(1).max(PAGE_MAX_COUNT).default(20),
+});
+
+const historyResult = z.object({
+  commands: z.array(
+    z.object({
+      command_id: z.string(),
+      server_id: z.string(),
+      actor: z.string(),
+      origin: z.string().nullable().describe('Address of the caller, if it came over the network.'),
+      method: z.string(),
+      params: z
+        .record(z.string(), z.unknown())
+        .describe('Secrets as ***; of methods above your own access the names only.'),
+      status: z.enum(COMMAND_STATUSES),
+      error: z.object({ code: z.number().int(), message: z.string() }).optional(),
+      started_at: isoTime,
+      duration_ms: z.number().nullable(),
+      result_bytes: z.number().int().nullable(),
+    }),
+  ),
+  next_cursor: z.string().optional(),
+});
+
 /** The rules under which a data directory is served; whoever takes over keeps them. */
 const servingSchema = z.object({
   host: z.string(),
   port: z.number().int(),
   tlsCert: z.string().optional(),
   tlsKey: z.string().optional(),
+  /** With a certificate that Tomo makes and keeps in the data directory. */
+  tlsSelfSigned: z.boolean(),
   publicUrl: z.string().optional(),
+  /** Addresses and networks whose X-Forwarded-For is believed. */
+  trustedProxies: z.array(z.string()),
   readOnly: z.boolean(),
   /** SHA-256 (hex) of the MCP bearer token. */
   tokenHash: z.string(),
@@ -199,6 +265,10 @@ const ownerResult = z.object({
   kind: z.enum(['server', 'stdio']),
   url: z.string().describe('Where this data directory’s hub and MCP endpoint listen.'),
   serving: servingSchema,
+  fingerprint: z
+    .string()
+    .optional()
+    .describe('SHA-256 of the certificate that is served, if there is TLS.'),
 });
 export type OwnerInfo = z.output<typeof ownerResult>;
 
@@ -223,6 +293,12 @@ export const OPERATIONS = {
   uninstall_agent: { args: uninstallArgs, result: uninstallResult, retry: false },
   send_agent_command: { args: commandArgs, result: commandResult, retry: false },
   configure_agents: { args: configureArgs, result: configureResult, retry: false },
+  rotate_agent_token: {
+    args: z.strictObject({ server_id: serverIdSchema }),
+    result: rotateResult,
+    retry: false,
+  },
+  get_command_history: { args: historyArgs, result: historyResult, retry: true },
   describe_owner: { args: z.strictObject({}), result: ownerResult, retry: true },
   hand_over: { args: z.strictObject({}), result: z.object({}), retry: false },
 };

@@ -15,6 +15,7 @@ import { type Access, accessSchema, lowerAccess } from '../../protocol/access.ts
 import { TomoError, toTomoError } from '../../protocol/errors.ts';
 import type { Fleet } from './fleet.ts';
 import { isOperation, parseArgs } from './operations.ts';
+import { answerEncoder } from './relay-encoding.ts';
 
 /** How long closing waits for answers that are still to come. */
 const ANSWERS_MAX_MS = 300;
@@ -30,7 +31,7 @@ export const PERFORM_METHOD = 'fleet/perform';
 const performSchema = z.object({
   name: z.string().refine(isOperation, 'no such operation'),
   args: z.unknown(),
-  caller: z.object({ actor: z.string(), access: accessSchema }),
+  caller: z.object({ actor: z.string(), access: accessSchema, origin: z.string().optional() }),
   /** Under which progress is told; absent if nobody listens. */
   progress: z.string().optional(),
 });
@@ -84,7 +85,7 @@ export class Relay implements AsyncDisposable {
   #serve(socket: Socket): void {
     const connection = createMessageConnection(
       new SocketMessageReader(socket),
-      new SocketMessageWriter(socket),
+      new SocketMessageWriter(socket, { contentTypeEncoder: answerEncoder }),
     );
     this.#peers.set(socket, connection);
     const gone = new AbortController();
@@ -123,8 +124,10 @@ export class Relay implements AsyncDisposable {
           .sendNotification(PROGRESS_METHOD, { id, message, fraction })
           .catch(() => undefined);
       };
+      const { actor, origin } = caller;
       return await fleet.perform(name, parseArgs(name, args), {
-        ...caller,
+        actor,
+        ...(origin === undefined ? {} : { origin }),
         access,
         signal,
         ...(id === undefined ? {} : { progress }),

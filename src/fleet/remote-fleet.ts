@@ -78,8 +78,9 @@ export class RemoteFleet implements Fleet, Disposable {
   async perform<N extends OperationName>(
     name: N,
     args: ArgsOf<N>,
-    { actor, access, signal, progress }: Caller,
+    { actor, access, origin, signal, progress }: Caller,
   ): Promise<OperationResult<N>> {
+    refuseUnencodable(args);
     const cancel = new CancellationTokenSource();
     const onAbort = (): void => cancel.cancel();
     const id = progress === undefined ? undefined : randomUUID();
@@ -90,7 +91,12 @@ export class RemoteFleet implements Fleet, Disposable {
       const type = new RequestType<PerformParams, OperationResult<N>, unknown>(PERFORM_METHOD);
       return await this.#connection.sendRequest(
         type,
-        { name, args, caller: { actor, access }, ...(id === undefined ? {} : { progress: id }) },
+        {
+          name,
+          args,
+          caller: { actor, access, origin },
+          ...(id === undefined ? {} : { progress: id }),
+        },
         cancel.token,
       );
     } catch (error) {
@@ -148,4 +154,17 @@ function relayedError(error: unknown): TomoError {
     'The Tomo process that holds the agents ended during the call; another one is taking over. A command may have taken effect: check before you repeat it.',
     { cause: error },
   );
+}
+
+/** A message that cannot be written would end the connection, and with it all calls under way. */
+function refuseUnencodable(args: object): void {
+  try {
+    JSON.stringify(args);
+  } catch (cause) {
+    throw new TomoError(
+      'INVALID_PARAMS',
+      'The arguments nest too deeply or are too large to be passed on; nothing was done.',
+      { cause },
+    );
+  }
 }

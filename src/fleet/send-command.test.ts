@@ -1,4 +1,5 @@
 import { describe, expect, it } from 'vitest';
+import { PONG } from '../../test/support/fake-agent.ts';
 import { ADMIN, READER, startFleet } from '../../test/support/fleet.ts';
 import { eventually } from '../../test/support/hub.ts';
 import { openHandle } from '../../test/support/temporary-database.ts';
@@ -66,6 +67,98 @@ describe('send_agent_command', () => {
     expect(await status()).toBe('running');
     other.exec('ROLLBACK');
     await eventually(async () => expect(await status()).toBe('succeeded'));
+  });
+
+  it('keeps who called from where, which process was asked, and the size of the result', async () => {
+    const { test, perform } = await startFleet();
+    const { agent } = await test.join('web-1', { protocol: 1, instance_id: 'p1' });
+    const sent = perform(
+      'send_agent_command',
+      { server_id: 'web-1', method: 'agent.ping' },
+      { ...ADMIN, actor: 'token:ci', origin: '192.0.2.7' },
+    );
+    const { id } = await agent.request();
+    agent.send(`{"jsonrpc":"2.0","id":"${id}","result":${JSON.stringify(PONG)}}`);
+    await sent;
+    expect(await test.database.db.commands.recent({ limit: 1 })).toMatchObject([
+      {
+        actor: 'token:ci',
+        origin: '192.0.2.7',
+        instanceId: 'p1',
+        resultBytes: JSON.stringify(PONG).length,
+      },
+    ]);
+  });
+
+  it('tells the agent that an answer is stored once its row is written, and not before', async () => {
+    const { test, perform } = await startFleet();
+    const { agent, agentId } = await test.join('web-1', { protocol: 1 });
+    const ping = { server_id: 'web-1', method: 'agent.ping' };
+    const sent = perform('send_agent_command', ping);
+    const { id } = await agent.request();
+    const other = openHandle(test.database.file).client;
+    other.exec('BEGIN IMMEDIATE');
+    agent.answer(id, PONG);
+    expect(await sent).toMatchObject({ status: 'succeeded' });
+    const barrier = test.call(agentId, { id: 'without a row' });
+    agent.answer('without a row', PONG);
+    await barrier;
+    const first = await agent.nextWhere(({ method }) => method === '$/stored');
+    expect(first).toHaveProperty('params', { ids: ['without a row'] });
+    other.exec('ROLLBACK');
+    const second = await agent.nextWhere(({ method }) => method === '$/stored');
+    expect(second).toHaveProperty('params', { ids: [id] });
+  });
+
+  it('hides the environment in results unless its caller asks for it', async () => {
+    const { test, perform } = await startFleet();
+    const { agent } = await test.join('web-1', { protocol: 1 });
+    const inspect = (params: object) =>
+      perform('send_agent_command', {
+        server_id: 'web-1',
+        method: 'docker.containers.inspect',
+        params: { container: 'db', ...params },
+      });
+    const answer = { Id: 'a', Name: 'db', Config: { Env: ['PASSWORD=hunter2'] } };
+    for (const [params, shown] of [
+      [{}, 'PASSWORD=***'],
+      [{ reveal_env: true }, 'PASSWORD=hunter2'],
+    ] as const) {
+      const sent = inspect(params);
+      agent.answer((await agent.request()).id, answer);
+      expect(await sent).toMatchObject({ result: { Config: { Env: [shown] } } });
+    }
+    expect(
+      await perform(
+        'send_agent_command',
+        {
+          server_id: 'web-1',
+          method: 'docker.containers.inspect',
+          params: { container: 'db', reveal_env: true },
+        },
+        READER,
+      ),
+    ).toMatchObject({ error: { name: 'ACCESS_DENIED' } });
+  });
+
+  it('does not send what is the hub’s own business, and keeps nothing secret of it', async () => {
+    const { test, perform } = await startFleet();
+    await test.join('web-1', { protocol: 1 });
+    const token = 'x'.repeat(43);
+    expect(
+      await perform('send_agent_command', {
+        server_id: 'web-1',
+        method: 'agent.rotate_token',
+        params: { token },
+      }),
+    ).toMatchObject({
+      status: 'failed',
+      error: { name: 'ACCESS_DENIED', message: expect.stringContaining('rotate_agent_token') },
+    });
+    expect(test.hub.counters.calls).toBe(0);
+    expect(JSON.stringify(await test.database.db.commands.recent({ limit: 9 }))).not.toContain(
+      token,
+    );
   });
 
   it('answers timed_out with the output when the command’s own limit ended it', async () => {

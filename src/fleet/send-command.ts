@@ -1,6 +1,9 @@
 import { randomUUID } from 'node:crypto';
 import { findCommand } from '../../protocol/commands/catalogue.ts';
-import { type TomoError, toTomoError } from '../../protocol/errors.ts';
+import type { CommandEntry } from '../../protocol/commands/define-command.ts';
+import { redactEnvironment } from '../../protocol/commands/redact-environment.ts';
+import { TomoError, toTomoError } from '../../protocol/errors.ts';
+import { statusOfError, statusOfResult } from '../agent-hub/command-outcome.ts';
 import type { AgentRow } from '../db/agent-row.ts';
 import type { Caller } from './fleet.ts';
 import { agentOf, type FleetContext } from './fleet-context.ts';
@@ -8,6 +11,13 @@ import { notConnected } from './not-connected.ts';
 import type { ArgsOf, OperationResult } from './operations.ts';
 
 type CommandResult = OperationResult<'send_agent_command'>;
+
+interface Outcome {
+  readonly status: CommandResult['status'];
+  readonly result?: unknown;
+  readonly error?: CommandResult['error'];
+  readonly resultBytes?: number;
+}
 
 /**
  * Runs one method on one agent and answers how it ended. Throws only UNKNOWN_SERVER: whatever goes
@@ -20,26 +30,31 @@ export async function sendCommand(
 ): Promise<CommandResult> {
   const agent = await agentOf(context, args.server_id);
   const id = randomUUID();
-  const startedAt = Date.now();
   const started = performance.now();
   await context.audit.begin({
     id,
     serverId: agent.serverId,
     agentId: agent.id,
     actor: caller.actor,
+    origin: caller.origin ?? null,
+    instanceId: context.hub.connected(agent.id)?.hello.instance_id ?? null,
     method: args.method,
     params: auditParams(args.method, args.params),
-    startedAt,
+    startedAt: Date.now(),
   });
-  const ended = await outcome(context, agent, id, args, caller);
+  const { resultBytes, ...ended } = await outcome(context, agent, id, args, caller);
   const durationMs = performance.now() - started;
-  await context.audit.finish(id, {
-    status: ended.status,
-    ...(ended.error === undefined
-      ? {}
-      : { errorCode: ended.error.code, errorMessage: ended.error.message }),
-    durationMs: Math.round(durationMs),
-  });
+  // The hub has recorded a detached one, and records how it ends.
+  if (ended.status !== 'detached') {
+    const end = {
+      status: ended.status,
+      errorCode: ended.error?.code,
+      errorMessage: ended.error?.message,
+      durationMs: Math.round(durationMs),
+      resultBytes,
+    };
+    await context.audit.finish(id, end, () => context.hub.written(agent.id, id));
+  }
   return { command_id: id, ...ended, duration_ms: Math.round(durationMs * 100) / 100 };
 }
 
@@ -47,23 +62,34 @@ async function outcome(
   context: FleetContext,
   agent: AgentRow,
   id: string,
-  args: ArgsOf<'send_agent_command'>,
-  caller: Caller,
-): Promise<Omit<CommandResult, 'command_id' | 'duration_ms'>> {
+  { method, params, timeout_seconds }: ArgsOf<'send_agent_command'>,
+  { access, signal }: Caller,
+): Promise<Outcome> {
+  const entry = findCommand(method);
   try {
-    const result = await context.hub.call(agent.id, {
+    if (entry?.hubOnly === true) throw hubOnly(method, entry);
+    const { result, bytes } = await context.hub.answer(agent.id, {
       id,
-      method: args.method,
-      params: args.params,
-      access: caller.access,
-      ...(args.timeout_seconds === undefined ? {} : { timeoutMs: args.timeout_seconds * 1_000 }),
-      ...(caller.signal === undefined ? {} : { signal: caller.signal }),
+      method,
+      params,
+      access,
+      hasRow: true,
+      ...(timeout_seconds === undefined ? {} : { timeoutMs: timeout_seconds * 1_000 }),
+      ...(signal === undefined ? {} : { signal }),
     });
-    return { status: stoppedItself(result) ? 'timed_out' : 'succeeded', result };
+    return {
+      status: statusOfResult(result),
+      result: entry === undefined ? result : redactEnvironment(entry, params, result),
+      resultBytes: bytes,
+    };
   } catch (cause) {
     const error = explain(context, agent, cause);
     const { code, name, message } = error;
-    return { status: statusOf(error), error: { code, name, message } };
+    const isDetached = error.facts['detached'] === true;
+    return {
+      status: isDetached ? 'detached' : statusOfError(error),
+      error: { code, name, message },
+    };
   }
 }
 
@@ -74,19 +100,10 @@ function explain(context: FleetContext, agent: AgentRow, cause: unknown): TomoEr
   return error;
 }
 
-function statusOf(error: TomoError): CommandResult['status'] {
-  if (error.name === 'COMMAND_TIMED_OUT') return 'timed_out';
-  return error.name === 'COMMAND_CANCELLED' ? 'cancelled' : 'failed';
-}
-
-/** A command that its own time limit ended answers with what it printed until then. */
-function stoppedItself(result: unknown): boolean {
-  return (
-    typeof result === 'object' &&
-    result !== null &&
-    'timed_out' in result &&
-    result.timed_out === true
-  );
+function hubOnly(method: string, { summary }: CommandEntry): TomoError {
+  return new TomoError('ACCESS_DENIED', `${method} is sent by Tomo itself only. ${summary}`, {
+    facts: { method },
+  });
 }
 
 /** Params for the audit: secrets blanked; nothing of what the method does not take, which may be secret too. */

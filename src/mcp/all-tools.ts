@@ -1,10 +1,12 @@
 import type { Tool } from './define-tool.ts';
 import { configureAgentsTool } from './tools/configure-agents.ts';
 import { getAgentStatusTool } from './tools/get-agent-status.ts';
+import { getCommandHistoryTool } from './tools/get-command-history.ts';
 import { installAgentTool } from './tools/install-agent.ts';
 import { listAgentCommandsTool } from './tools/list-agent-commands.ts';
 import { listAgentsTool } from './tools/list-agents.ts';
 import { revokeAgentTool } from './tools/revoke-agent.ts';
+import { rotateAgentTokenTool } from './tools/rotate-agent-token.ts';
 import { sendAgentCommandTool } from './tools/send-agent-command.ts';
 import { uninstallAgentTool } from './tools/uninstall-agent.ts';
 
@@ -14,8 +16,10 @@ export const ALL_TOOLS: readonly Tool[] = [
   getAgentStatusTool,
   listAgentCommandsTool,
   sendAgentCommandTool,
+  getCommandHistoryTool,
   installAgentTool,
   configureAgentsTool,
+  rotateAgentTokenTool,
   revokeAgentTool,
   uninstallAgentTool,
 ];

@@ -12,7 +12,7 @@ export async function bearerToken(dataDir: string): Promise<string> {
   if (known !== undefined) return known;
   // Written aside and linked, so that of two processes that make one both read the same.
   const fresh = `${file}.${process.pid}.${randomBytes(4).toString('hex')}`;
-  await writeFile(fresh, `${randomBytes(TOKEN_BYTES).toString('base64url')}\n`, { mode: 0o600 });
+  await writeFile(fresh, `${newToken()}\n`, { mode: 0o600 });
   await link(fresh, file).catch(ignoreExisting);
   await rm(fresh);
   const token = await readToken(file);
@@ -20,14 +20,24 @@ export async function bearerToken(dataDir: string): Promise<string> {
   return token;
 }
 
+/** A token that nobody has guessed. */
+export function newToken(): string {
+  return randomBytes(TOKEN_BYTES).toString('base64url');
+}
+
 /** What is kept of a token to compare with. */
 export function tokenHash(token: string): string {
   return createHash('sha256').update(token).digest('hex');
 }
 
+/** The token that an Authorization header holds. */
+export function bearerOf(header: string | undefined): string | undefined {
+  return /^Bearer +(\S+) *$/i.exec(header ?? '')?.[1];
+}
+
 /** Whether an Authorization header holds the token of that hash; as fast wherever they differ. */
 export function bearerMatches(header: string | undefined, hash: string): boolean {
-  const given = /^Bearer +(\S+) *$/i.exec(header ?? '')?.[1];
+  const given = bearerOf(header);
   return given !== undefined && timingSafeEqual(Buffer.from(tokenHash(given)), Buffer.from(hash));
 }
 

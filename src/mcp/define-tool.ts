@@ -1,7 +1,6 @@
 import type { McpServer, ServerContext, ToolAnnotations } from '@modelcontextprotocol/server';
 import type { Logger } from 'pino';
 import { z } from 'zod';
-import type { Access } from '../../protocol/access.ts';
 import { TomoError, toTomoError } from '../../protocol/errors.ts';
 import type { Caller, Fleet } from '../fleet/fleet.ts';
 import { progressTo } from './tool-progress.ts';
@@ -13,11 +12,14 @@ export interface ToolCall {
   readonly caller: Caller;
 }
 
-/** What every tool of one MCP connection shares. */
+/** Who calls a tool, from where, and the most that this one may do. */
+export type ToolCaller = Pick<Caller, 'actor' | 'access' | 'origin'>;
+
+/** What every tool of one MCP endpoint shares. */
 export interface ToolDeps {
   readonly fleet: Fleet;
-  readonly actor: string;
-  readonly access: Access;
+  /** Asked at every call: what a caller may do can change while it is connected. */
+  readonly callerOf: (context: ServerContext) => ToolCaller;
   readonly log: Logger;
 }
 
@@ -77,7 +79,7 @@ export function defineTool<I extends z.ZodObject, O extends z.ZodObject>(
 
 async function runTool<I extends z.ZodObject, O extends z.ZodObject>(
   spec: ToolSpec<I, O>,
-  { fleet, actor, access, log }: ToolDeps,
+  { fleet, callerOf, log }: ToolDeps,
   args: unknown,
   context: ServerContext,
 ): Promise<ToolResult> {
@@ -85,8 +87,7 @@ async function runTool<I extends z.ZodObject, O extends z.ZodObject>(
     const parsed = parseArguments(spec, args);
     const progress = progressTo(context);
     const caller = {
-      actor,
-      access,
+      ...callerOf(context),
       signal: context.mcpReq.signal,
       ...(progress === undefined ? {} : { progress }),
     };

@@ -6,15 +6,14 @@ import {
   WebStandardStreamableHTTPServerTransport,
 } from '@modelcontextprotocol/server';
 import type { Logger } from 'pino';
+import { MCP_SESSION_IDLE_MAX_MS, MCP_SESSIONS_MAX_COUNT } from '../../protocol/limits.ts';
 
 const SESSION_HEADER = 'mcp-session-id';
-/** Sessions of 2025-era clients kept at one time; the one unused for longest gives way. */
-const SESSIONS_MAX_COUNT = 1_000;
-/** A session unused for so long is closed. */
-const SESSION_IDLE_MAX_MS = 24 * 60 * 60 * 1_000;
 const SWEEP_MS = 60_000;
 
 interface Session {
+  /** The bearer token that opened it. */
+  readonly token: string;
   readonly transport: WebStandardStreamableHTTPServerTransport;
   usedAt: number;
 }
@@ -39,11 +38,16 @@ export class HttpSessions implements AsyncDisposable {
     return this.#sessions.size;
   }
 
-  async fetch(request: Request, options: McpHandlerRequestOptions = {}): Promise<Response> {
+  /** A session belongs to the token that opened it: with another it is unknown. */
+  async fetch(
+    request: Request,
+    token: string,
+    options: McpHandlerRequestOptions = {},
+  ): Promise<Response> {
     const id = request.headers.get(SESSION_HEADER);
-    if (id === null) return this.#open(request, options);
+    if (id === null) return this.#open(request, token, options);
     const session = this.#sessions.get(id);
-    if (session === undefined) {
+    if (session === undefined || session.token !== token) {
       return rpcError(
         404,
         'Session not found: it has ended or the server restarted. Initialize anew.',
@@ -56,12 +60,28 @@ export class HttpSessions implements AsyncDisposable {
     return session.transport.handleRequest(request, options);
   }
 
+  /** The tokens that have a session. */
+  get tokens(): string[] {
+    return [...this.#sessions.values()].map(({ token }) => token);
+  }
+
+  /** Ends the sessions of these tokens. */
+  async closeOf(tokens: readonly string[]): Promise<void> {
+    for (const [id, { token }] of this.#sessions) {
+      if (tokens.includes(token)) await this.#close(id);
+    }
+  }
+
   async [Symbol.asyncDispose](): Promise<void> {
     clearInterval(this.#sweeper);
     await Promise.all([...this.#sessions.keys()].map((id) => this.#close(id)));
   }
 
-  async #open(request: Request, options: McpHandlerRequestOptions): Promise<Response> {
+  async #open(
+    request: Request,
+    token: string,
+    options: McpHandlerRequestOptions,
+  ): Promise<Response> {
     const body: unknown = await request
       .clone()
       .json()
@@ -72,7 +92,7 @@ export class HttpSessions implements AsyncDisposable {
     }
     const transport = new WebStandardStreamableHTTPServerTransport({
       sessionIdGenerator: () => randomUUID(),
-      onsessioninitialized: (id) => this.#keep(id, transport),
+      onsessioninitialized: (id) => this.#keep(id, token, transport),
       onsessionclosed: (id) => void this.#sessions.delete(id),
     });
     transport.onerror = (error) => this.#log.debug({ err: error }, 'MCP session fault');
@@ -80,14 +100,15 @@ export class HttpSessions implements AsyncDisposable {
     return transport.handleRequest(request, options);
   }
 
-  async #keep(id: string, transport: WebStandardStreamableHTTPServerTransport): Promise<void> {
-    this.#sessions.set(id, { transport, usedAt: performance.now() });
+  async #keep(id: string, token: string, transport: Session['transport']): Promise<void> {
+    this.#sessions.set(id, { token, transport, usedAt: performance.now() });
     const [oldest] = this.#sessions.keys();
-    if (this.#sessions.size > SESSIONS_MAX_COUNT && oldest !== undefined) await this.#close(oldest);
+    if (this.#sessions.size > MCP_SESSIONS_MAX_COUNT && oldest !== undefined)
+      await this.#close(oldest);
   }
 
   async #closeIdle(): Promise<void> {
-    const before = performance.now() - SESSION_IDLE_MAX_MS;
+    const before = performance.now() - MCP_SESSION_IDLE_MAX_MS;
     for (const [id, session] of this.#sessions) {
       if (session.usedAt < before) await this.#close(id);
     }

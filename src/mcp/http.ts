@@ -6,27 +6,38 @@ import {
   toNodeHandler,
 } from '@modelcontextprotocol/node';
 import {
+  type AuthInfo,
   createMcpHandler,
   isLegacyRequest,
   type McpHandlerRequestOptions,
   type McpHttpHandler,
 } from '@modelcontextprotocol/server';
-import { bearerMatches } from './bearer-token.ts';
-import type { ToolDeps } from './define-tool.ts';
+import type { Logger } from 'pino';
+import { type Access, lowerAccess } from '../../protocol/access.ts';
+import { MCP_BODY_MAX_BYTES } from '../../protocol/limits.ts';
+import type { Fleet } from '../fleet/fleet.ts';
+import type { AccessTokens } from './access-tokens.ts';
+import { bearerOf } from './bearer-token.ts';
+import { authInfoOf, callerOf } from './http-caller.ts';
 import { HttpSessions } from './http-sessions.ts';
 import { createMcpServer } from './server-factory.ts';
 
-/** Largest request body; arguments of tools are small. */
-const BODY_MAX_BYTES = 4 * 1024 * 1024;
+/** How soon what a removed token has open ends. */
+const TOKENS_CHECK_MS = 1_000;
 
-export interface McpHttpOptions extends ToolDeps {
-  /** SHA-256 (hex) of the bearer token. */
-  readonly tokenHash: string;
+export interface McpHttpOptions {
+  readonly fleet: Fleet;
+  readonly tokens: Pick<AccessTokens, 'match'>;
+  /** The most that anybody may do, whatever the token. */
+  readonly ceiling: Access;
   /** Host names (without port) under which clients may reach this server; against DNS rebinding. */
   readonly hostNames: readonly string[];
+  /** Where a request comes from, for the audit. */
+  readonly clientAddress: (request: IncomingMessage) => string;
+  readonly log: Logger;
 }
 
-/** MCP over Streamable HTTP: every protocol revision, behind a bearer token. */
+/** MCP over Streamable HTTP: every protocol revision, behind bearer tokens. */
 export class McpHttp implements AsyncDisposable {
   readonly #options: McpHttpOptions;
   readonly #modern: McpHttpHandler;
@@ -34,39 +45,75 @@ export class McpHttp implements AsyncDisposable {
   readonly #handle: NodeMcpRequestHandler;
   readonly #hostAllowed: (request: IncomingMessage, response: ServerResponse) => boolean;
   readonly #originAllowed: (request: IncomingMessage, response: ServerResponse) => boolean;
+  /** Answers that are still open, with the token that asked. */
+  readonly #answering = new Map<ServerResponse, string>();
+  readonly #tokensCheck = setInterval(() => void this.#endRemoved(), TOKENS_CHECK_MS);
 
   constructor(options: McpHttpOptions) {
     this.#options = options;
-    const newServer = () => createMcpServer(options);
-    const onerror = (error: Error) => options.log.debug({ err: error }, 'MCP request fault');
-    const limits = { maxRequestBodySize: BODY_MAX_BYTES, onerror };
+    const { fleet, log } = options;
+    const newServer = () => createMcpServer({ fleet, callerOf, log });
+    const onerror = (error: Error) => log.debug({ err: error }, 'MCP request fault');
+    const limits = { maxRequestBodySize: MCP_BODY_MAX_BYTES, onerror };
     this.#modern = createMcpHandler(newServer, { legacy: 'reject', ...limits });
-    this.#sessions = new HttpSessions(newServer, options.log);
+    this.#sessions = new HttpSessions(newServer, log);
     this.#handle = toNodeHandler({ fetch: (request, more) => this.#route(request, more) }, limits);
     this.#hostAllowed = hostHeaderValidation([...options.hostNames]);
     this.#originAllowed = originValidation([...options.hostNames]);
+    this.#tokensCheck.unref();
   }
 
   /** Answers one request for `/mcp`. */
   async handle(request: IncomingMessage, response: ServerResponse): Promise<void> {
     if (!this.#hostAllowed(request, response) || !this.#originAllowed(request, response)) return;
-    if (!bearerMatches(request.headers.authorization, this.#options.tokenHash)) {
-      unauthorized(response);
-      return;
-    }
+    const auth = this.#authenticate(request);
+    if (auth === undefined) return unauthorized(response);
+    this.#answering.set(response, auth.token);
+    response.once('close', () => this.#answering.delete(response));
     const { method = 'GET', url = '/' } = request;
-    await this.#handle(Object.assign(request, { method, url }), response);
+    await this.#handle(Object.assign(request, { method, url, auth }), response);
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
+    clearInterval(this.#tokensCheck);
     await Promise.all([this.#modern.close(), this.#sessions[Symbol.asyncDispose]()]);
   }
 
-  async #route(request: Request, options?: McpHandlerRequestOptions): Promise<Response> {
+  #authenticate(request: IncomingMessage): AuthInfo | undefined {
+    const { tokens, ceiling, clientAddress } = this.#options;
+    const { authorization } = request.headers;
+    const token = bearerOf(authorization);
+    const holder = tokens.match(authorization);
+    if (token === undefined || holder === undefined) return undefined;
+    const { actor, access } = holder;
+    const origin = clientAddress(request);
+    return authInfoOf(token, { actor, access: lowerAccess(access, ceiling), origin });
+  }
+
+  async #route(request: Request, options: McpHandlerRequestOptions = {}): Promise<Response> {
     const legacy = await isLegacyRequest(request, undefined, {
-      maxRequestBodySize: BODY_MAX_BYTES,
+      maxRequestBodySize: MCP_BODY_MAX_BYTES,
     });
-    return (legacy ? this.#sessions : this.#modern).fetch(request, options);
+    if (!legacy) return this.#modern.fetch(request, options);
+    return this.#sessions.fetch(request, options.authInfo?.token ?? '', options);
+  }
+
+  /** A removed token's streams and calls end too, not only its next request. */
+  async #endRemoved(): Promise<void> {
+    try {
+      const tokens = new Set([...this.#answering.values(), ...this.#sessions.tokens]);
+      const removed = [...tokens].filter((token) => !this.#accepts(token));
+      for (const [response, token] of this.#answering) {
+        if (removed.includes(token)) response.destroy();
+      }
+      await this.#sessions.closeOf(removed);
+    } catch (error) {
+      this.#options.log.warn({ err: error }, 'cannot see which MCP tokens are still accepted');
+    }
+  }
+
+  #accepts(token: string): boolean {
+    return this.#options.tokens.match(`Bearer ${token}`) !== undefined;
   }
 }
 

@@ -17,6 +17,8 @@ export interface PlanRequest {
   readonly serverId: string;
   readonly code: string;
   readonly access: Access;
+  /** SHA-256 of the certificate at an https `publicUrl`, if agents are to expect that very one. */
+  readonly fingerprint?: string;
   /** Sets the names of a second agent apart while it takes over from the first. */
   readonly suffix?: string;
 }
@@ -57,6 +59,8 @@ const HOST_SHELL: HostShell = {
 
 export function containerPlan(request: PlanRequest): ContainerPlan {
   const { publicUrl, serverId, code, access, suffix } = request;
+  const serverUrl = hubWebSocketUrl(publicUrl);
+  const fingerprint = serverUrl.startsWith('wss:') ? request.fingerprint : undefined;
   const named = (name: string): string => (suffix === undefined ? name : `${name}-${suffix}`);
   const dataVolume = named(DATA_VOLUME);
   const hostNetwork = isLoopback(publicUrl);
@@ -73,7 +77,8 @@ export function containerPlan(request: PlanRequest): ContainerPlan {
     ],
     environment: {
       REGISTER_CODE: code,
-      SERVER_URL: hubWebSocketUrl(publicUrl),
+      SERVER_URL: serverUrl,
+      ...(fingerprint === undefined ? {} : { SERVER_FINGERPRINT: fingerprint }),
       ...(access === 'admin' ? {} : { ACCESS: access }),
     },
     hostNetwork,

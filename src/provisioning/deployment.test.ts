@@ -75,6 +75,17 @@ describe('the deploy command', () => {
     }
   });
 
+  it('names the certificate to expect, where there is TLS, and warns of nothing then', () => {
+    const fingerprint = 'ab'.repeat(32);
+    const { deployCommand, warnings } = deployment({ ...REQUEST, fingerprint });
+    expect(fromCommand(deployCommand).environment).toMatchObject({
+      SERVER_FINGERPRINT: fingerprint,
+    });
+    expect(warnings).toEqual(deployment(REQUEST).warnings);
+    const plain = deployment({ ...REQUEST, fingerprint, publicUrl: 'http://tomo.example.org' });
+    expect(fromCommand(plain.deployCommand).environment).not.toHaveProperty('SERVER_FINGERPRINT');
+  });
+
   it('survives the shell whatever the address holds', () => {
     const { deployCommand } = deployment({ ...REQUEST, publicUrl: STRANGE_URL });
     expect(fromCommand(deployCommand).environment['SERVER_URL']).toBe(
@@ -89,6 +100,7 @@ describe('the compose file', () => {
       ...REQUEST,
       access,
       publicUrl,
+      fingerprint: 'ab'.repeat(32),
     })),
   );
   it.each(requests)('asks for the same as the command: $access, $publicUrl', (request) => {

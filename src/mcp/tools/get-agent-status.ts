@@ -7,7 +7,7 @@ export const getAgentStatusTool = defineTool({
   name: 'get_agent_status',
   title: 'Get an agent’s status',
   description:
-    'Everything about one server’s agent: whether it is connected (pinged for this answer), version, access, host, methods, settings, latest metrics and health.',
+    'Everything about one server’s agent: whether it is connected (pinged for this answer), version, access, host, methods, settings, latest metrics and health, how old its token is, and whether others use a copy of it (duplicates, with the next step: tell the user).',
   annotations: {
     readOnlyHint: true,
     destructiveHint: false,

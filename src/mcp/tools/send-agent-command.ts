@@ -14,7 +14,7 @@ export const sendAgentCommandTool = defineTool({
   name: 'send_agent_command',
   title: 'Run a command on a server',
   description:
-    'Runs one method on one server’s agent and waits for its result: {"server_id": "web-1", "method": "system.exec", "params": {"command": "uptime"}}. Methods and their params: list_agent_commands. A write that timed out or lost its connection may have taken effect: check before repeating it.',
+    'Runs one method on one server’s agent and waits for its result: {"server_id": "web-1", "method": "system.exec", "params": {"command": "uptime"}}. Methods and their params: list_agent_commands. A write that timed out or lost its connection may have taken effect: check before repeating it. Status detached: the agent’s connection closed meanwhile and the command may still run; get_command_history shows how it ended.',
   annotations: {
     readOnlyHint: false,
     destructiveHint: true,

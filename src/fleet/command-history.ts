@@ -1,0 +1,89 @@
+import { z } from 'zod';
+import { grants } from '../../protocol/access.ts';
+import { findCommand } from '../../protocol/commands/catalogue.ts';
+import { requiredAccess } from '../../protocol/commands/required-access.ts';
+import { TomoError } from '../../protocol/errors.ts';
+import type { CommandRow } from '../db/command-repository.ts';
+import type { Caller } from './fleet.ts';
+import { type FleetContext, isoTime } from './fleet-context.ts';
+import type { ArgsOf, OperationResult } from './operations.ts';
+
+type HistoryResult = OperationResult<'get_command_history'>;
+
+/** Who ran what and how it ended, the newest first, a page at a time. Throws INVALID_PARAMS. */
+export async function commandHistory(
+  context: FleetContext,
+  args: ArgsOf<'get_command_history'>,
+  { access }: Caller,
+): Promise<HistoryResult> {
+  const { server_id, actor, method, status, since, until, cursor, limit } = args;
+  const rows = await context.db.commands.recent({
+    serverId: server_id,
+    actor,
+    method,
+    status,
+    since: timeOf(since),
+    until: timeOf(until),
+    after: cursor === undefined ? undefined : positionOf(cursor),
+    limit: limit + 1,
+  });
+  const page = rows.slice(0, limit);
+  const last = rows.length > limit ? page.at(-1) : undefined;
+  return {
+    commands: page.map((row) => shown(row, access)),
+    ...(last === undefined ? {} : { next_cursor: cursorOf(last) }),
+  };
+}
+
+function shown(row: CommandRow, access: Caller['access']): HistoryResult['commands'][number] {
+  const { errorCode: code, errorMessage } = row;
+  return {
+    command_id: row.id,
+    server_id: row.serverId,
+    actor: row.actor,
+    origin: row.origin,
+    method: row.method,
+    params: mayRead(row, access) ? row.params : withoutValues(row.params),
+    status: row.status,
+    ...(code === null ? {} : { error: { code, message: errorMessage ?? '' } }),
+    started_at: isoTime(row.startedAt),
+    duration_ms: row.durationMs,
+    result_bytes: row.resultBytes,
+  };
+}
+
+/** Whether a caller could have called it; what is no agent's method changes the fleet. */
+function mayRead({ method, params }: CommandRow, access: Caller['access']): boolean {
+  const entry = findCommand(method);
+  return grants(access, entry === undefined ? 'admin' : requiredAccess(entry, params));
+}
+
+function withoutValues(params: CommandRow['params']): CommandRow['params'] {
+  return Object.fromEntries(Object.keys(params).map((name) => [name, '***']));
+}
+
+function timeOf(text: string | undefined): number | undefined {
+  return text === undefined ? undefined : Date.parse(text);
+}
+
+type Position = Pick<CommandRow, 'startedAt' | 'id'>;
+
+const positionSchema = z.tuple([z.int(), z.string()]);
+
+function cursorOf({ startedAt, id }: Position): string {
+  return Buffer.from(JSON.stringify([startedAt, id])).toString('base64url');
+}
+
+function positionOf(cursor: string): Position {
+  try {
+    const text = Buffer.from(cursor, 'base64url').toString();
+    const [startedAt, id] = positionSchema.parse(JSON.parse(text));
+    return { startedAt, id };
+  } catch (cause) {
+    throw new TomoError(
+      'INVALID_PARAMS',
+      'cursor is not one of get_command_history: pass next_cursor of the page before, or leave it out.',
+      { cause },
+    );
+  }
+}

@@ -2,9 +2,21 @@ import { homedir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { type ParseArgsOptionsConfig, parseArgs } from 'node:util';
 import { z } from 'zod';
+import { ACCESS_LEVELS } from '../protocol/access.ts';
+import { isNetwork } from './network.ts';
 import { StartError } from './start-error.ts';
 
-const COMMANDS = ['stdio', 'serve', 'quickstart', 'agent', 'token', 'help', 'version'] as const;
+const COMMANDS = [
+  'stdio',
+  'serve',
+  'quickstart',
+  'agent',
+  'token',
+  'backup',
+  'restore',
+  'help',
+  'version',
+] as const;
 export type Command = (typeof COMMANDS)[number];
 
 const LOG_LEVELS = ['trace', 'debug', 'info', 'warn', 'error', 'fatal', 'silent'] as const;
@@ -12,10 +24,24 @@ const TOKEN_MIN_CHARS = 32;
 
 const PORT_RANGE = 'a port from 0 to 65535';
 const port = z.coerce.number(PORT_RANGE).int(PORT_RANGE).min(0, PORT_RANGE).max(65_535, PORT_RANGE);
+const PROXIES_RANGE =
+  'addresses and networks with commas between them, such as 127.0.0.1,10.0.0.0/8,::1';
 const flag = z
   .union([z.boolean(), z.stringbool()], 'true or false (also 1, 0, yes, no, on, off)')
   .default(false);
-const baseUrl = z.url({ protocol: /^https?$/, error: 'an http or https URL' });
+const baseUrl = z
+  .url({ protocol: /^https?$/, error: 'an http or https URL' })
+  .refine((url) => !/[?#@]/.test(url), 'an http or https URL without "?", "#" and "@"');
+/** Absolute: a process with another working directory may take over. */
+const pemFile = z
+  .string()
+  .min(1, 'a PEM file')
+  .transform((file) => resolve(file));
+const proxies = z
+  .string()
+  .transform((list) => list.split(',').map((entry) => entry.trim()))
+  .pipe(z.array(z.string().refine(isNetwork, PROXIES_RANGE)))
+  .default([]);
 
 const configSchema = z
   .object({
@@ -26,12 +52,18 @@ const configSchema = z
       .min(1, 'a directory')
       .transform((dir) => resolve(dir)),
     publicUrl: baseUrl.optional(),
-    tlsCert: z.string().min(1).optional(),
-    tlsKey: z.string().min(1).optional(),
+    tlsCert: pemFile.optional(),
+    tlsKey: pemFile.optional(),
+    tlsSelfSigned: flag,
+    trustedProxies: proxies,
     insecureHttp: flag,
     readOnly: flag,
     localAgent: flag,
     logLevel: z.enum(LOG_LEVELS).default('info'),
+    /** Of a token that is added. */
+    access: z.enum(ACCESS_LEVELS, 'read, operate or admin').optional(),
+    /** Whether a restored database takes the place of one that is there. */
+    replace: flag,
     /** From the environment only, where it is not seen in the list of processes. */
     token: z
       .string()
@@ -43,14 +75,15 @@ const configSchema = z
     path: ['tlsCert'],
     message: 'goes with --tls-key, and the other way round',
   })
-  .refine(
-    (config) => config.tlsCert !== undefined || config.insecureHttp || isLoopback(config.host),
-    {
-      path: ['host'],
-      message:
-        'an address that other machines reach needs TLS: give --tls-cert and --tls-key, or --insecure-http if a proxy does that',
-    },
-  );
+  .refine((config) => config.tlsCert === undefined || !config.tlsSelfSigned, {
+    path: ['tlsSelfSigned'],
+    message: 'goes without --tls-cert and --tls-key: a certificate of yours, or one of Tomo’s own',
+  })
+  .refine((config) => hasTls(config) || config.insecureHttp || isLoopback(config.host), {
+    path: ['host'],
+    message:
+      'an address that other machines reach needs TLS: give --tls-cert and --tls-key, or --tls-self-signed, or --insecure-http if a proxy does that',
+  });
 
 /** Everything that was set, by flag or environment; validated and frozen. */
 export type Config = Readonly<z.output<typeof configSchema>>;
@@ -62,6 +95,8 @@ const SERVER_FLAGS = {
   'public-url': { type: 'string' },
   'tls-cert': { type: 'string' },
   'tls-key': { type: 'string' },
+  'tls-self-signed': { type: 'boolean' },
+  'trusted-proxies': { type: 'string', multiple: true },
   'insecure-http': { type: 'boolean' },
   'read-only': { type: 'boolean' },
   'local-agent': { type: 'boolean' },
@@ -73,13 +108,22 @@ const FLAGS: Readonly<Record<Command, ParseArgsOptionsConfig>> = {
   serve: SERVER_FLAGS,
   quickstart: SERVER_FLAGS,
   agent: {},
-  token: { 'data-dir': { type: 'string' } },
+  token: { 'data-dir': { type: 'string' }, access: { type: 'string' } },
+  backup: { 'data-dir': { type: 'string' } },
+  restore: { 'data-dir': { type: 'string' }, replace: { type: 'boolean' } },
   help: {},
   version: {},
 };
 
+/** Commands that take words besides flags. */
+const TAKE_WORDS: readonly Command[] = ['token', 'backup', 'restore'];
+/** Flags that are about one call only, so that nobody sets them for all. */
+const WITHOUT_TWIN = ['access', 'replace'];
+
 export interface Invocation {
   readonly command: Command;
+  /** What stands after the command besides flags. */
+  readonly words: readonly string[];
   readonly config: Config;
 }
 
@@ -92,18 +136,20 @@ export function readInvocation(
   const rest = args[0] === command ? args.slice(1) : args;
   if (rest.includes('--help') || rest.includes('-h')) return readInvocation(['help'], environment);
   if (rest.includes('--version')) return readInvocation(['version'], environment);
-  const flags = parseFlags(command, rest);
+  const { values: flags, positionals: words } = parseFlags(command, rest);
   const settings: Record<string, unknown> = { dataDir: defaultDataDir(environment) };
   for (const name of Object.keys(FLAGS[command])) {
     // An empty variable is one that is not set; an empty flag was meant.
-    const value = flags[name] ?? (environment[environmentName(name)] || undefined);
+    const twin = WITHOUT_TWIN.includes(name) ? undefined : environment[environmentName(name)];
+    const flag = flags[name];
+    const value = (Array.isArray(flag) ? flag.join(',') : flag) ?? (twin || undefined);
     if (value !== undefined) settings[camelCase(name)] = value;
   }
   const token = environment['TOMO_TOKEN'];
   if (token !== undefined && token !== '') settings['token'] = token;
   const parsed = configSchema.safeParse(settings);
   if (!parsed.success) throw invalidSetting(parsed.error, flags);
-  return { command, config: Object.freeze(parsed.data) };
+  return { command, words, config: Object.freeze(parsed.data) };
 }
 
 function commandOf(word: string | undefined): Command {
@@ -113,9 +159,17 @@ function commandOf(word: string | undefined): Command {
   throw new StartError(`tomo: no command "${word}"; there are: ${COMMANDS.slice(1).join(', ')}`, 2);
 }
 
-function parseFlags(command: Command, args: readonly string[]): Record<string, unknown> {
+function parseFlags(
+  command: Command,
+  args: readonly string[],
+): { values: Record<string, unknown>; positionals: string[] } {
   try {
-    return parseArgs({ args: [...args], options: FLAGS[command], strict: true }).values;
+    return parseArgs({
+      args: [...args],
+      options: FLAGS[command],
+      strict: true,
+      allowPositionals: TAKE_WORDS.includes(command),
+    });
   } catch (error) {
     const allowed = Object.keys(FLAGS[command]).map((name) => `--${name}`);
     const cause = error instanceof Error ? error.message.split('. ')[0] : String(error);
@@ -138,6 +192,10 @@ function environmentName(flagName: string): string {
 
 function camelCase(flagName: string): string {
   return flagName.replace(/-([a-z])/g, (_, letter: string) => letter.toUpperCase());
+}
+
+function hasTls(config: { tlsCert?: string | undefined; tlsSelfSigned: boolean }): boolean {
+  return config.tlsCert !== undefined || config.tlsSelfSigned;
 }
 
 function isLoopback(host: string): boolean {

@@ -1,15 +1,21 @@
-import { readFileSync } from 'node:fs';
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
-import { createServer as createTlsServer } from 'node:https';
+import { createServer as createTlsServer, Server as TlsServer } from 'node:https';
 import type { AddressInfo } from 'node:net';
 import type { Duplex } from 'node:stream';
-import type { Serving } from './fleet/operations.ts';
+import type { Logger } from 'pino';
+import { CONNECTIONS_MAX_COUNT, HTTP_HEADERS_TIMEOUT_MS } from '../protocol/limits.ts';
 import { StartError } from './start-error.ts';
+import { CertificateWatch } from './tls/certificate-watch.ts';
+import type { ServerCertificate } from './tls/server-certificate.ts';
 
 const MCP_PATH = '/mcp';
 const AGENT_PATH = '/ws/agent';
-/** A client that does not send its headers within this time is cut off. */
-const HEADERS_TIMEOUT_MS = 10_000;
+/** A request that has not arrived whole after so long is cut off, however slowly it goes on. */
+const REQUEST_TIMEOUT_MS = 60_000;
+/** How often connections are looked at for the limits above. */
+const CONNECTIONS_CHECK_MS = 1_000;
+/** Dropped connections are told of at most so often. */
+const DROP_SAID_EVERY_MS = 60_000;
 
 export interface Routes {
   mcp(request: IncomingMessage, response: ServerResponse): Promise<void>;
@@ -19,69 +25,127 @@ export interface Routes {
   metrics(request: IncomingMessage, response: ServerResponse): void;
 }
 
-type Address = Pick<Serving, 'host' | 'port' | 'tlsCert' | 'tlsKey'>;
+export interface ListenOptions {
+  readonly host: string;
+  readonly port: number;
+  readonly certificate?: ServerCertificate | undefined;
+  /** http(s) base URL of this server: its path may stand before the paths here, or not. */
+  readonly publicUrl?: string | undefined;
+  readonly log: Logger;
+  readonly limits?: Partial<ConnectionLimits>;
+}
+
+interface ConnectionLimits {
+  readonly headersMs: number;
+  readonly requestMs: number;
+  readonly connections: number;
+}
 
 /** The one port: MCP for people's programs, WebSocket for agents, health for watchers. */
 export class HttpListener implements AsyncDisposable {
   /** Base URL of what is listening, such as `http://127.0.0.1:8000`. */
   readonly url: string;
   readonly #server: Server;
+  readonly #watch: CertificateWatch | undefined;
+  #fingerprint: string | undefined;
 
   /** Takes the port. Throws StartError (exit 1) if it cannot. */
-  static async listen(address: Address, routes: () => Routes): Promise<HttpListener> {
-    const server = newServer(address);
-    server.on('request', (request, response) => void respond(routes(), request, response));
-    server.on('upgrade', (request, stream, head) => upgrade(routes(), request, stream, head));
-    await new Promise<void>((resolve, reject) => {
-      server.once('error', (error) => reject(cannotListen(address, error)));
-      server.listen(address.port, address.host, resolve);
+  static async listen(options: ListenOptions, routes: () => Routes): Promise<HttpListener> {
+    const base = basePath(options.publicUrl);
+    const server = newServer(options, base);
+    server.on('request', (request, response) => {
+      respond(routes(), pathOf(request, base), request, response).catch((error: unknown) => {
+        options.log.error({ err: error, url: request.url }, 'request failed');
+        if (response.headersSent) response.destroy();
+        else plain(response, 500, 'Internal error; the cause is in the log.\n');
+      });
     });
-    return new HttpListener(server, address);
+    server.on('upgrade', (request, stream, head) => {
+      upgrade(routes(), pathOf(request, base), request, stream, head);
+    });
+    await new Promise<void>((resolve, reject) => {
+      server.once('error', (error) => reject(cannotListen(options, error)));
+      server.listen(options.port, options.host, resolve);
+    });
+    return new HttpListener(server, options);
   }
 
-  private constructor(server: Server, { host, tlsCert }: Address) {
+  private constructor(server: Server, { host, certificate: tls, log }: ListenOptions) {
     this.#server = server;
     // oxlint-disable-next-line typescript/no-unsafe-type-assertion -- a listening TCP server has an AddressInfo
     const { port } = server.address() as AddressInfo;
-    const name = host.includes(':') ? `[${host}]` : host;
-    this.url = `${tlsCert === undefined ? 'http' : 'https'}://${name}:${port}`;
+    this.url = `${tls === undefined ? 'http' : 'https'}://${dialable(host)}:${port}`;
+    this.#fingerprint = tls?.certificate.fingerprint;
+    if (tls === undefined) return;
+    this.#watch = new CertificateWatch({
+      ...tls,
+      log,
+      onChange: ({ cert, key, fingerprint }) => {
+        if (server instanceof TlsServer) server.setSecureContext({ cert, key });
+        this.#fingerprint = fingerprint;
+        log.info({ fingerprint }, 'the new TLS certificate is in force');
+      },
+    });
+  }
+
+  /** SHA-256 of the certificate that is served now; undefined without TLS. */
+  get fingerprint(): string | undefined {
+    return this.#fingerprint;
   }
 
   /** Frees the port at once; connections that are still open are cut. */
   async [Symbol.asyncDispose](): Promise<void> {
+    this.#watch?.[Symbol.dispose]();
     const closed = new Promise<void>((resolve) => this.#server.close(() => resolve()));
     this.#server.closeAllConnections();
     await closed;
   }
 }
 
-const SERVER_OPTIONS = {
-  headersTimeout: HEADERS_TIMEOUT_MS,
-  connectionsCheckingInterval: 1_000,
-  // An upgrade that nobody here offers may be ignored (RFC 9110, section 7.8).
-  shouldUpgradeCallback: (request: IncomingMessage): boolean => pathOf(request) === AGENT_PATH,
-};
+function newServer({ certificate: tls, limits = {}, log }: ListenOptions, base: string): Server {
+  const headersTimeout = limits.headersMs ?? HTTP_HEADERS_TIMEOUT_MS;
+  const options = {
+    headersTimeout,
+    requestTimeout: limits.requestMs ?? REQUEST_TIMEOUT_MS,
+    connectionsCheckingInterval: CONNECTIONS_CHECK_MS,
+    // An upgrade that nobody here offers may be ignored (RFC 9110, section 7.8).
+    shouldUpgradeCallback: (request: IncomingMessage) => pathOf(request, base) === AGENT_PATH,
+  };
+  const server = tls === undefined ? createServer(options) : newTlsServer(options, tls);
+  server.maxConnections = limits.connections ?? CONNECTIONS_MAX_COUNT;
+  let saidAt = Number.NEGATIVE_INFINITY;
+  server.on('drop', () => {
+    if (performance.now() - saidAt < DROP_SAID_EVERY_MS) return;
+    saidAt = performance.now();
+    log.warn({ connections: server.maxConnections }, 'too many connections; new ones are dropped');
+  });
+  return server;
+}
 
-function newServer({ tlsCert, tlsKey }: Address): Server {
-  if (tlsCert === undefined || tlsKey === undefined) return createServer(SERVER_OPTIONS);
-  try {
-    const files = { cert: readFileSync(tlsCert), key: readFileSync(tlsKey) };
-    return createTlsServer({ ...SERVER_OPTIONS, ...files });
-  } catch (error) {
-    throw new StartError(
-      `tomo: --tls-cert ${tlsCert} and --tls-key ${tlsKey} cannot be used: ${String(error)}`,
-      1,
-      error,
-    );
-  }
+function newTlsServer(options: { headersTimeout: number }, tls: ServerCertificate): Server {
+  const { cert, key } = tls.certificate;
+  // Who does not finish the TLS handshake never comes under the limits of HTTP.
+  return createTlsServer({ ...options, handshakeTimeout: options.headersTimeout, cert, key });
+}
+
+/** An address of all interfaces is none that anybody can dial: loopback is one of them. */
+function dialable(host: string): string {
+  if (host === '0.0.0.0') return '127.0.0.1';
+  if (host === '::') return '[::1]';
+  return host.includes(':') ? `[${host}]` : host;
+}
+
+function basePath(publicUrl: string | undefined): string {
+  return publicUrl === undefined ? '' : new URL(publicUrl).pathname.replace(/\/+$/, '');
 }
 
 async function respond(
   routes: Routes,
+  path: string,
   request: IncomingMessage,
   response: ServerResponse,
 ): Promise<void> {
-  switch (pathOf(request)) {
+  switch (path) {
     case MCP_PATH:
       return routes.mcp(request, response);
     case '/healthz':
@@ -95,9 +159,15 @@ async function respond(
   }
 }
 
-function upgrade(routes: Routes, request: IncomingMessage, stream: Duplex, head: Buffer): void {
+function upgrade(
+  routes: Routes,
+  path: string,
+  request: IncomingMessage,
+  stream: Duplex,
+  head: Buffer,
+): void {
   stream.on('error', () => stream.destroy());
-  if (pathOf(request) === AGENT_PATH) routes.agent(request, stream, head);
+  if (path === AGENT_PATH) routes.agent(request, stream, head);
   else refuseUpgrade(stream, '404 Not Found');
 }
 
@@ -107,8 +177,10 @@ export function refuseUpgrade(stream: Duplex, status: string): void {
   stream.end(`HTTP/1.1 ${status}\r\nConnection: close\r\n\r\n`);
 }
 
-function pathOf(request: IncomingMessage): string {
-  return (request.url ?? '/').split('?', 1)[0] ?? '/';
+/** The path as it is here: proxies take the base path off, or leave it. */
+function pathOf(request: IncomingMessage, base: string): string {
+  const path = (request.url ?? '/').split('?', 1)[0] ?? '/';
+  return path.startsWith(`${base}/`) ? path.slice(base.length) : path;
 }
 
 function plain(response: ServerResponse, status: number, text: string): void {
@@ -116,7 +188,7 @@ function plain(response: ServerResponse, status: number, text: string): void {
   response.end(text);
 }
 
-function cannotListen({ host, port }: Address, error: Error): StartError {
+function cannotListen({ host, port }: ListenOptions, error: Error): StartError {
   const code = 'code' in error ? error.code : undefined;
   const cause =
     code === 'EADDRINUSE'

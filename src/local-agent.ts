@@ -132,11 +132,13 @@ export class LocalAgent implements AsyncDisposable {
 
   async #start(code: string, access: Access): Promise<ChildProcess> {
     const { fleet, logLevel } = this.#options;
-    const { url } = await fleet.perform('describe_owner', {}, CALLER);
+    const { url, fingerprint } = await fleet.perform('describe_owner', {}, CALLER);
     const { command, args } = agentProgram();
     return spawn(command, args, {
       env: childEnvironment({
         SERVER_URL: `${url.replace(/^http/, 'ws')}/ws/agent`,
+        // It dials a loopback address, which hardly any certificate names.
+        ...(fingerprint === undefined ? {} : { SERVER_FINGERPRINT: fingerprint }),
         REGISTER_CODE: code,
         ACCESS: access,
         DATA_DIR: this.#directory,

@@ -6,6 +6,7 @@ import { type Access, lowerAccess } from '../protocol/access.ts';
 import { TomoError } from '../protocol/errors.ts';
 import { VERSION } from '../protocol/version.ts';
 import { agentProgram } from './agent-program.ts';
+import { runBackup, runRestore } from './backup-command.ts';
 import { type Config, defaultDataDir, type Invocation, readInvocation } from './config.ts';
 import { prepareDataDir, unwritable } from './data-dir.ts';
 import type { Serving } from './fleet/operations.ts';
@@ -16,9 +17,11 @@ import { createLog } from './log.ts';
 import { bearerToken, tokenHash } from './mcp/bearer-token.ts';
 import type { ToolDeps } from './mcp/define-tool.ts';
 import { serveMcpStdio } from './mcp/stdio.ts';
+import { guideAddress } from './quickstart-address.ts';
 import { quickstartGuide } from './quickstart-guide.ts';
 import { claimOrStandBy } from './standby.ts';
 import { StartError } from './start-error.ts';
+import { changeTokens, tokenAction } from './token-command.ts';
 
 /** When a guest loads what it needs to take over: not while it starts. */
 const PRELOAD_AFTER_MS = 1_000;
@@ -38,7 +41,7 @@ try {
   process.exit(exitCode);
 }
 
-async function run({ command, config }: Invocation): Promise<void> {
+async function run({ command, words, config }: Invocation): Promise<void> {
   switch (command) {
     case 'help':
       process.stdout.write(HELP);
@@ -47,8 +50,11 @@ async function run({ command, config }: Invocation): Promise<void> {
       process.stdout.write(`${VERSION}\n`);
       return;
     case 'token':
-      process.stdout.write(`${await tokenOf(config)}\n`);
-      return;
+      return runToken(words, config);
+    case 'backup':
+      return runBackup(words, config, process);
+    case 'restore':
+      return runRestore(words, config, process);
     case 'agent':
       return runAgent();
     case 'stdio':
@@ -56,6 +62,12 @@ async function run({ command, config }: Invocation): Promise<void> {
     case 'quickstart':
       return runServer(command, config);
   }
+}
+
+async function runToken(words: readonly string[], config: Config): Promise<void> {
+  const action = tokenAction(words, config.access);
+  if (action.kind === 'print') process.stdout.write(`${await tokenOf(config)}\n`);
+  else await changeTokens(action, config, process);
 }
 
 type ServerCommand = 'stdio' | 'serve' | 'quickstart';
@@ -103,22 +115,22 @@ function stdioCaller(fleet: SharedFleet, config: Config, log: Logger): ToolDeps 
   const own: Access = config.readOnly ? 'read' : 'admin';
   return {
     fleet,
-    actor: 'stdio',
-    get access() {
-      return lowerAccess(own, fleet.ceiling);
-    },
+    callerOf: () => ({ actor: 'stdio', access: lowerAccess(own, fleet.ceiling) }),
     log,
   };
 }
 
 function servingOf(config: Config, token: string): Serving {
-  const { host, port, tlsCert, tlsKey, publicUrl, readOnly } = config;
+  const { host, port, tlsCert, tlsKey, tlsSelfSigned, publicUrl, trustedProxies, readOnly } =
+    config;
   return {
     host,
     port,
     ...(tlsCert === undefined ? {} : { tlsCert }),
     ...(tlsKey === undefined ? {} : { tlsKey }),
+    tlsSelfSigned,
     ...(publicUrl === undefined ? {} : { publicUrl }),
+    trustedProxies,
     readOnly,
     tokenHash: tokenHash(token),
   };
@@ -146,9 +158,11 @@ async function printGuide(
   try {
     await agent.connected(AbortSignal.timeout(60_000));
     const caller = { actor: 'local', access: 'read' } as const;
-    const { url, serving } = await fleet.perform('describe_owner', {}, caller);
+    const owner = await fleet.perform('describe_owner', {}, caller);
     const dataDir = config.dataDir === defaultDataDir() ? undefined : config.dataDir;
-    process.stdout.write(quickstartGuide({ url, token, dataDir, port: serving.port }));
+    const { url, caFile } = guideAddress(config.dataDir, owner);
+    const { port } = owner.serving;
+    process.stdout.write(quickstartGuide({ url, caFile, token, dataDir, port }));
   } catch (error) {
     log.error({ err: error }, 'the local agent did not connect within 60 s; its log is above');
   }

@@ -1,9 +1,9 @@
 import { hostname } from 'node:os';
-import { join } from 'node:path';
-import { fileURLToPath } from 'node:url';
 import type { Logger } from 'pino';
 import type { Access } from '../protocol/access.ts';
 import { AgentHub } from './agent-hub/agent-hub.ts';
+import { clientAddressOf } from './agent-hub/client-address.ts';
+import { databaseFile, migrationsDir } from './database-file.ts';
 import { openDatabase, type TomoDatabase } from './db/database.ts';
 import { DatabaseError } from './db/errors.ts';
 import { Audit } from './fleet/audit.ts';
@@ -11,13 +11,14 @@ import { Housekeeping } from './fleet/housekeeping.ts';
 import { LocalFleet } from './fleet/local-fleet.ts';
 import type { Owner } from './fleet/membership.ts';
 import type { OwnerInfo, Serving } from './fleet/operations.ts';
+import { TokenRotation } from './fleet/token-rotation.ts';
 import { HttpListener, type Routes, refuseUpgrade } from './http-listener.ts';
-import { bearerMatches } from './mcp/bearer-token.ts';
+import { AccessTokens } from './mcp/access-tokens.ts';
 import { McpHttp } from './mcp/http.ts';
 import { prometheusText } from './prometheus.ts';
 import { StartError } from './start-error.ts';
+import { serverCertificate } from './tls/server-certificate.ts';
 
-const DATABASE_FILE = 'tomo.db';
 const LOOPBACK_NAMES = ['localhost', '127.0.0.1', '[::1]'];
 
 export interface OwnerOptions {
@@ -30,10 +31,12 @@ export interface OwnerOptions {
 
 /** Database, hub, MCP endpoint and port of a data directory, whose lock the caller holds. */
 export async function startOwner(options: OwnerOptions): Promise<Owner> {
+  const { dataDir, serving, log } = options;
+  const certificate = await serverCertificate(dataDir, serving, log);
   // Taken before anything else, so that a port that cannot be had leaves nothing behind. Routes are
   // assigned before the first request can be read by them.
   let routes = NOT_READY;
-  const listener = await HttpListener.listen(options.serving, () => routes);
+  const listener = await HttpListener.listen({ ...serving, certificate, log }, () => routes);
   try {
     const db = await openDatabaseOf(options.dataDir);
     const parts = await startParts(options, listener, db);
@@ -53,15 +56,15 @@ interface Parts {
 }
 
 async function startParts(
-  { kind, serving, handOver, log }: OwnerOptions,
+  { dataDir, kind, serving, handOver, log }: OwnerOptions,
   listener: HttpListener,
   db: TomoDatabase,
 ): Promise<Parts> {
-  const hub = new AgentHub({ db, log });
+  const clientAddress = clientAddressOf(serving.trustedProxies);
+  const hub = new AgentHub({ db, log, clientAddress });
   const audit = new Audit(db.commands, log);
   try {
     await hub.start();
-    await db.commands.loseRunning(Date.now());
   } catch (error) {
     await hub.close();
     db.close();
@@ -69,18 +72,22 @@ async function startParts(
   }
   const ceiling: Access = serving.readOnly ? 'read' : 'admin';
   const publicUrl = serving.publicUrl ?? reachableUrl(serving.host, listener.url);
-  const owner = { pid: process.pid, kind, url: listener.url, serving };
-  const fleet = new LocalFleet({ db, hub, audit, publicUrl, owner, handOver, log });
+  const owner = ownerInfo(kind, serving, listener);
+  const fingerprint = agentsPin(serving, listener);
+  const fleet = new LocalFleet({ db, hub, audit, publicUrl, fingerprint, owner, handOver, log });
+  const tokens = new AccessTokens(dataDir, serving.tokenHash);
   const mcp = new McpHttp({
     fleet,
-    actor: 'http',
-    access: ceiling,
+    tokens,
+    ceiling,
+    hostNames: [...LOOPBACK_NAMES, serving.host, hostName(listener.url), hostName(publicUrl)],
+    clientAddress,
     log,
-    tokenHash: serving.tokenHash,
-    hostNames: [...LOOPBACK_NAMES, hostName(listener.url), hostName(publicUrl)],
   });
   const housekeeping = new Housekeeping(db, log);
+  const tokenRotation = new TokenRotation({ db, hub, log });
   const stop = async (): Promise<void> => {
+    tokenRotation[Symbol.dispose]();
     await Promise.all([hub.close(), fleet.endInstallations()]);
   };
   const close = async (): Promise<void> => {
@@ -92,19 +99,42 @@ async function startParts(
     db.close();
   };
   return {
-    routes: routesOf(hub, mcp, serving.tokenHash),
+    routes: routesOf(hub, mcp, tokens),
     publicUrl,
     owner: { fleet, ceiling, isInstalling: () => fleet.isInstalling, stop, close },
   };
 }
 
-function routesOf(hub: AgentHub, mcp: McpHttp, tokenHash: string): Routes {
+function ownerInfo(kind: OwnerInfo['kind'], serving: Serving, listener: HttpListener): OwnerInfo {
+  const { url } = listener;
+  return {
+    pid: process.pid,
+    kind,
+    url,
+    serving,
+    // A certificate that is renewed has another one.
+    get fingerprint() {
+      return listener.fingerprint;
+    },
+  };
+}
+
+/**
+ * The certificate that agents are to hold Tomo to: its own, which no CA vouches for. Not one that a CA
+ * renews, and not if they reach Tomo through a proxy, whose certificate they see.
+ */
+function agentsPin(serving: Serving, listener: HttpListener): string | undefined {
+  const throughProxy = serving.publicUrl !== undefined && serving.trustedProxies.length > 0;
+  return serving.tlsSelfSigned && !throughProxy ? listener.fingerprint : undefined;
+}
+
+function routesOf(hub: AgentHub, mcp: McpHttp, tokens: AccessTokens): Routes {
   return {
     mcp: (request, response) => mcp.handle(request, response),
     agent: (request, stream, head) => hub.accept(request, stream, head),
     ready: () => true,
     metrics: (request, response) => {
-      const allowed = bearerMatches(request.headers.authorization, tokenHash);
+      const allowed = tokens.match(request.headers.authorization) !== undefined;
       response.writeHead(allowed ? 200 : 401, { 'Content-Type': 'text/plain; version=0.0.4' });
       response.end(allowed ? prometheusText(hub.counters) : 'Bearer token missing or wrong.\n');
     },
@@ -122,7 +152,7 @@ const NOT_READY: Routes = {
 };
 
 function openDatabaseOf(dataDir: string): Promise<TomoDatabase> {
-  return openDatabase({ file: join(dataDir, DATABASE_FILE), migrationsDir: migrationsDir() });
+  return openDatabase({ file: databaseFile(dataDir), migrationsDir: migrationsDir() });
 }
 
 /** What the database refuses as something a person can act on; anything else as it is. */
@@ -130,12 +160,8 @@ function explained(dataDir: string, error: unknown): unknown {
   return error instanceof DatabaseError ? explainDatabase(dataDir, error) : error;
 }
 
-function migrationsDir(): string {
-  return fileURLToPath(new URL('../drizzle', import.meta.url));
-}
-
 function explainDatabase(dataDir: string, error: DatabaseError): StartError {
-  const file = join(dataDir, DATABASE_FILE);
+  const file = databaseFile(dataDir);
   const cause =
     error.code === 'newer'
       ? `the database ${file} was made by a newer Tomo; update this one, or restore the backup beside the database`

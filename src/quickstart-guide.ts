@@ -3,6 +3,8 @@ import { fileURLToPath } from 'node:url';
 export interface GuideFacts {
   /** Base URL of this server. */
   readonly url: string;
+  /** PEM file of a certificate that clients do not trust by themselves. */
+  readonly caFile: string | undefined;
   readonly token: string;
   /** Set if it is not the default one. */
   readonly dataDir: string | undefined;
@@ -13,6 +15,7 @@ export interface GuideFacts {
 export function quickstartGuide(facts: GuideFacts): string {
   const mcpUrl = `${facts.url}/mcp`;
   const header = `Authorization: Bearer ${facts.token}`;
+  const trust = facts.caFile === undefined ? '' : `NODE_EXTRA_CA_CERTS="${facts.caFile}" `;
   return `
 Tomo is running, with an agent for this machine: server_id "local".
 
@@ -22,11 +25,11 @@ Bearer token    ${facts.token}
 Claude Desktop  add to claude_desktop_config.json:
 ${JSON.stringify({ mcpServers: { tomo: stdioCommand(facts) } }, null, 2)}
 
-Claude Code     claude mcp add --transport http tomo ${mcpUrl} --header "${header}"
+Claude Code     ${trust}claude mcp add --transport http tomo ${mcpUrl} --header "${header}"
 
-MCP inspector   npm exec --prefix ${quoted(checkout())} -- mcp-inspector --cli ${mcpUrl} --transport http --header "${header}" --method tools/list
+MCP inspector   ${trust}npm exec --prefix ${quoted(checkout())} -- mcp-inspector --cli ${mcpUrl} --transport http --header "${header}" --method tools/list
 
-Then ask: "What runs on my server local?"   Ctrl-C stops it.
+${trust === '' ? '' : `Clients over HTTP trust its certificate when started with ${trust.trim()}\n\n`}Then ask: "What runs on my server local?"   Ctrl-C stops it.
 `;
 }
 

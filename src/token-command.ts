@@ -1,0 +1,96 @@
+import type { Access } from '../protocol/access.ts';
+import { TomoError } from '../protocol/errors.ts';
+import type { Config } from './config.ts';
+import { addToken, listTokens, removeToken, type TokenEntry } from './mcp/access-tokens.ts';
+import { StartError } from './start-error.ts';
+
+const USAGE =
+  'tomo token | tomo token add NAME --access read|operate|admin | tomo token ls | tomo token rm NAME';
+
+/** What `tomo token` is to do; without words it prints the token of the data directory. */
+export type TokenAction =
+  | { readonly kind: 'print' }
+  | { readonly kind: 'list' }
+  | { readonly kind: 'add'; readonly name: string; readonly access: Access }
+  | { readonly kind: 'remove'; readonly name: string };
+
+/** Where a command writes, and whether a person reads it there. */
+export interface Output {
+  readonly stdout: { readonly isTTY?: boolean; write(text: string): unknown };
+  readonly stderr: { write(text: string): unknown };
+}
+
+/** Reads the words after `tomo token`. Throws StartError (exit 2) saying what it takes. */
+export function tokenAction(words: readonly string[], access: Access | undefined): TokenAction {
+  const [verb, name, ...more] = words;
+  if (more.length > 0) throw usage(`"${more[0]}" is one word too many`);
+  if (access !== undefined && verb !== 'add') throw usage('--access goes with "add"');
+  switch (verb) {
+    case undefined:
+      return { kind: 'print' };
+    case 'ls':
+      if (name !== undefined) throw usage('"ls" takes no name');
+      return { kind: 'list' };
+    case 'add':
+      if (name === undefined) throw usage('"add" needs a name');
+      if (access === undefined) throw usage('"add" needs --access');
+      return { kind: 'add', name, access };
+    case 'rm':
+      if (name === undefined) throw usage('"rm" needs a name');
+      return { kind: 'remove', name };
+    default:
+      throw usage(`there is no "${verb}"`);
+  }
+}
+
+/** Adds, lists or removes named tokens; a running server need not be told. */
+export async function changeTokens(
+  action: Exclude<TokenAction, { kind: 'print' }>,
+  { dataDir }: Pick<Config, 'dataDir'>,
+  { stdout, stderr }: Output,
+): Promise<void> {
+  switch (action.kind) {
+    case 'add': {
+      const { name, access } = action;
+      stdout.write(`${await added(dataDir, name, access)}\n`);
+      stderr.write(`Keep it now, it is shown this once; "tomo token rm ${name}" ends it.\n`);
+      return;
+    }
+    case 'list':
+      stdout.write(table(await listTokens(dataDir), stdout.isTTY === true));
+      return;
+    case 'remove':
+      if (await removeToken(dataDir, action.name).catch(explained)) return;
+      throw new StartError(
+        `tomo token: there is no token "${action.name}"; "tomo token ls" shows the named ones`,
+        1,
+      );
+  }
+}
+
+function added(dataDir: string, name: string, access: Access): Promise<string> {
+  return addToken(dataDir, name, access).catch(explained);
+}
+
+/** A name that cannot be one was typed wrong; anything else stands in the way. */
+function explained(error: unknown): never {
+  if (error instanceof TomoError && error.name === 'INVALID_PARAMS') {
+    throw new StartError(`tomo token: ${error.message}`, 2, error);
+  }
+  throw error;
+}
+
+/** For a person with columns and a heading, for a program with tabs alone. */
+function table(tokens: readonly TokenEntry[], forPerson: boolean): string {
+  const rows = tokens.map(({ name, access, createdAt }) => [name, access, createdAt]);
+  if (!forPerson) return rows.map((row) => `${row.join('\t')}\n`).join('');
+  const all = [['NAME', 'ACCESS', 'CREATED'], ...rows];
+  const widths = [0, 1].map((at) => Math.max(...all.map((row) => row[at]?.length ?? 0)));
+  const line = (row: string[]): string =>
+    row.map((cell, at) => cell.padEnd(widths[at] ?? 0)).join('  ');
+  return all.map((row) => `${line(row)}\n`).join('');
+}
+
+function usage(cause: string): StartError {
+  return new StartError(`tomo token: ${cause}; it goes ${USAGE}`, 2);
+}

@@ -12,9 +12,14 @@ export const HANDSHAKES_PER_ADDRESS_MAX_COUNT = 1_000;
 export const CONNECTIONS_MAX_COUNT = 50_000;
 /** Time a client has for the headers of an HTTP request. */
 export const HTTP_HEADERS_TIMEOUT_MS = 10_000;
+/** Time a client has for a whole HTTP request, however slowly it goes on. */
+export const HTTP_REQUEST_TIMEOUT_MS = 60_000;
 /** Largest body of an MCP request. */
 export const MCP_BODY_MAX_BYTES = 4 * 1024 * 1024;
-/** MCP sessions of 2025-era clients at one time; the one unused for longest gives way. */
+/**
+ * MCP sessions of 2025-era clients at one time; past it the one unused for longest of the token that
+ * has most gives way.
+ */
 export const MCP_SESSIONS_MAX_COUNT = 1_000;
 /** An MCP session unused for so long is closed. */
 export const MCP_SESSION_IDLE_MAX_MS = 24 * 60 * 60 * 1_000;
@@ -64,13 +69,33 @@ export const ERROR_DATA_MAX_BYTES = 4 * 1024;
 /** Protocol violations of one socket that are ignored and counted before it is closed with 4008. */
 export const VIOLATIONS_MAX_COUNT = 16;
 
+/**
+ * The hub's time that an agent may take at once with frames that no call waits for, and how many times
+ * as long as what it takes beyond that the hub then reads nothing of it; at most so long at once.
+ */
+export const UNASKED_ALLOWANCE_MS = 200;
+export const UNASKED_PAUSE_FACTOR = 9;
+export const UNASKED_PAUSE_MAX_MS = 3_000;
+/** Agents of which the hub remembers what they took. */
+export const UNASKED_DEBTS_MAX_COUNT = 10_000;
+
 /** Answers an agent keeps until the hub has stored them; past it the oldest go. */
 export const HELD_ANSWERS_MAX_COUNT = 1_000;
 export const HELD_ANSWERS_MAX_BYTES = 64 * 1024 * 1024;
 /** How often the hub tells an agent which of its answers are stored. */
 export const STORED_INTERVAL_MS = 100;
+/** Answers of one agent that the hub tells it of at once, without waiting for that interval. */
+export const STORED_BATCH_MAX_COUNT = 256;
 /** How long the hub waits for an agent that is away and may still have a command's answer. */
 export const DETACHED_MAX_MS = 24 * 60 * 60 * 1_000;
+/** How much longer than any call may last its row may say `running`. */
+export const RUNNING_MARGIN_MS = 60 * 60 * 1_000;
+/** Answers for detached commands that wait for a database that refused them; past it they are given up. */
+export const DETACHED_WRITES_MAX_COUNT = 10_000;
+export const DETACHED_WRITES_MAX_BYTES = 32 * 1024 * 1024;
+/** The same of one agent. */
+export const DETACHED_WRITES_PER_AGENT_MAX_COUNT = 1_000;
+export const DETACHED_WRITES_PER_AGENT_MAX_BYTES = 16 * 1024 * 1024;
 
 /** Output kept of each of stdout and stderr of a command; the newest is kept. */
 export const EXEC_OUTPUT_MAX_BYTES = 1024 * 1024;
@@ -84,10 +109,14 @@ export const PROMOTION_PING_MS = 10_000;
 
 /** How long both tokens of a rotation are good unless the new one is used; setting `agent_token_grace_minutes`. */
 export const TOKEN_GRACE_DEFAULT_MINUTES = 60;
+/** Tokens an agent keeps that it was given and never used; past it the oldest go. */
+export const UNUSED_TOKENS_MAX_COUNT = 8;
 /** What an agent may take to reach the address it is to move to, before it stays where it is. */
 export const MOVE_MAX_MS = 30_000;
 /** Addresses of copies of an agent that are remembered; past it the oldest go. */
 export const DUPLICATE_ADDRESSES_MAX_COUNT = 16;
+/** Superseded processes of an agent that the hub knows again when they come back. */
+export const SUPERSEDED_INSTANCES_MAX_COUNT = 8;
 
 /** A registration code's default lifetime; setting `agent_code_ttl_minutes`. */
 export const CODE_TTL_DEFAULT_MINUTES = 5;

@@ -34,3 +34,11 @@ export type Health = z.infer<typeof healthSchema>;
 
 /** Params of `agent.event`: something that happened on the server. */
 export const agentEventSchema = z.looseObject({ type: z.string().min(1).max(128) });
+
+/** The `agent.event` of an agent that was told to move and could not. */
+export const MOVE_FAILED_EVENT = 'move_failed';
+export const moveFailedSchema = z.object({
+  server_url: z.string().max(2_048),
+  cause: z.string().max(2_000),
+});
+export type MoveFailure = z.infer<typeof moveFailedSchema>;

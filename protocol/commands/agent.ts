@@ -57,7 +57,7 @@ const { metrics_interval, health_interval, reconnect_timeout } = agentConfigSche
 export const configCommands = {
   'config.update': defineCommand({
     summary:
-      'Give the agent new intervals, in seconds, until it reconnects; call configure_agents instead.',
+      'Give the agent intervals (seconds, until it reconnects), a lower access or another address of the hub for good; call configure_agents instead.',
     params: z.strictObject({
       metrics_interval: metrics_interval.unwrap().optional(),
       health_interval: health_interval.unwrap().optional(),

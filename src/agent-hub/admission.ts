@@ -123,13 +123,15 @@ async function authenticate(
   }
   const { agent, match } = found;
   if (match === 'revoked') throw revoked();
-  // Its agent's row tells of the process that it is to replace, until it is promoted.
-  if (match === 'candidate') return admitted(agent, hello, { candidateTokenHash: tokenHash });
-  if (isOtherMachine(agent.identity, hello.host)) {
+  if (
+    isOtherMachine(match === 'candidate' ? agent.candidateIdentity : agent.identity, hello.host)
+  ) {
     const { id: agentId, serverId } = agent;
     onClone(tokenBearer({ agentId, serverId, hello, address }));
     throw clone();
   }
+  // Its agent's row tells of the process that it is to replace, until it is promoted.
+  if (match === 'candidate') return admitted(agent, hello, { candidateTokenHash: tokenHash });
   const authenticated = await agents.authenticated({
     agentId: agent.id,
     tokenHash,
@@ -157,8 +159,11 @@ function admitted(
   hello: Hello,
   { token, candidateTokenHash }: { token?: string; candidateTokenHash?: string },
 ): Admitted {
-  const access = lowerAccess(row.access, hello.access ?? row.access);
-  return { row, hello, access, token, candidateTokenHash };
+  // A candidate is what it will be: its ceiling is its own.
+  const ceiling = candidateTokenHash === undefined ? null : row.candidateAccess;
+  const held = { ...row, access: ceiling ?? row.access };
+  const access = lowerAccess(held.access, hello.access ?? held.access);
+  return { row: held, hello, access, token, candidateTokenHash };
 }
 
 function revoked(): AdmissionRefused {
@@ -172,7 +177,7 @@ function clone(): AdmissionRefused {
   return new AdmissionRefused(
     new TomoError(
       'CLONE_REFUSED',
-      'This token belongs to an agent on another machine. Call install_agent for an agent of this one; if it is the same server on a new machine, call configure_agents with accept_machine: true.',
+      'This token belongs to an agent on another machine. Call install_agent for an agent of this one; if it is the same server on a new machine, call configure_agents with accept_machine.',
     ),
     CLOSE_CODES.CLONE,
   );

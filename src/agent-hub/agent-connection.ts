@@ -23,6 +23,7 @@ import {
   VIOLATIONS_MAX_COUNT,
 } from '../../protocol/limits.ts';
 import type { AgentAnswer } from './agent-call.ts';
+import type { AgentDebts } from './agent-debts.ts';
 import { parseAgentMessage } from './agent-message.ts';
 import { closeReason } from './close-reason.ts';
 import {
@@ -40,6 +41,7 @@ import { OwedAnswers } from './owed-answers.ts';
 import { PendingCalls } from './pending-calls.ts';
 import { RoundTrips } from './round-trips.ts';
 import { StoredAnswers } from './stored-answers.ts';
+import { UnaskedFrames } from './unasked-frames.ts';
 
 /** What the hub knows of an agent while it is connected. */
 export interface ConnectedAgent {
@@ -70,6 +72,7 @@ export interface ConnectionOptions {
   readonly agent: ConnectedAgent;
   readonly socket: WebSocket;
   readonly stream: Duplex & { readonly bytesRead?: number };
+  readonly debts: AgentDebts;
   readonly log: Logger;
   readonly onNotification: (notification: RpcNotification, bytes: number) => void;
   /** Called for every answer that no call waits for; `stored` tells the agent to forget it. */
@@ -94,6 +97,7 @@ export class AgentConnection {
   /** None of an agent of the first deployment, which keeps no answers. */
   readonly #stored: StoredAnswers | undefined;
   readonly #roundTrips: RoundTrips;
+  readonly #unasked: UnaskedFrames;
   #violations = 0;
 
   constructor(options: ConnectionOptions) {
@@ -106,7 +110,10 @@ export class AgentConnection {
     if (options.agent.hello.protocol !== undefined) {
       this.#stored = new StoredAnswers((ids) => this.notify(STORED_METHOD, { ids }));
     }
-    this.#socket.on('message', (data, isBinary) => this.#receive(data, isBinary));
+    this.#unasked = new UnaskedFrames({ ...options, agentId: options.agent.agentId });
+    this.#socket.on('message', (data, isBinary) => {
+      this.#unasked.handled(this.#receive(data, isBinary));
+    });
     this.#socket.on('close', (code) => this.#closed(code));
   }
 
@@ -132,6 +139,11 @@ export class AgentConnection {
   /** Whether the socket has closed. */
   get isClosed(): boolean {
     return this.#socket.readyState === this.#socket.CLOSED;
+  }
+
+  /** Reads what the agent sends from now on. */
+  start(): void {
+    this.#unasked.start();
   }
 
   /** Resolves when the socket has closed. */
@@ -214,27 +226,27 @@ export class AgentConnection {
     }
   }
 
-  #receive(data: RawData, isBinary: boolean): void {
+  /** Whether a call waited for it. */
+  #receive(data: RawData, isBinary: boolean): boolean {
     // What a revoked, superseded or offending agent still sends until it has gone is not heard.
-    if (this.#socket.readyState !== this.#socket.OPEN) return;
+    if (this.#socket.readyState !== this.#socket.OPEN) return false;
     const text = frameText(data, isBinary);
     const message = text === undefined ? undefined : parseAgentMessage(text);
-    if (text === undefined || message === undefined) return this.#countViolation();
-    switch (message.kind) {
-      case 'response':
-        this.#answer(message.response, Buffer.byteLength(text));
-        return;
-      case 'notification':
-        this.#options.onNotification(message.notification, Buffer.byteLength(text));
-        return;
-      case 'request':
-        // The one too many is answered by the close.
-        this.#countViolation();
-        this.#answerRequest(message.id, message.method);
+    if (text === undefined || message === undefined) {
+      this.#countViolation();
+    } else if (message.kind === 'response') {
+      return this.#answer(message.response, Buffer.byteLength(text));
+    } else if (message.kind === 'notification') {
+      this.#options.onNotification(message.notification, Buffer.byteLength(text));
+    } else {
+      // The one too many is answered by the close.
+      this.#countViolation();
+      this.#answerRequest(message.id, message.method);
     }
+    return false;
   }
 
-  #answer(response: RpcResponse, frameBytes: number): void {
+  #answer(response: RpcResponse, frameBytes: number): boolean {
     const { id } = response;
     const bytes = Math.max(0, frameBytes - ENVELOPE_BYTES - id.length);
     const matched =
@@ -243,10 +255,11 @@ export class AgentConnection {
         : this.#calls.resolve(id, { result: response.result, bytes });
     if (matched) {
       this.#stored?.answered(id);
-      return;
+    } else {
+      this.#options.onStrayAnswer({ response, bytes }, () => this.#stored?.answered(id));
+      this.#owed.answered(id);
     }
-    this.#options.onStrayAnswer({ response, bytes }, () => this.#stored?.answered(id));
-    this.#owed.answered(id);
+    return matched;
   }
 
   #answerRequest(id: string, method: string): void {
@@ -278,6 +291,7 @@ export class AgentConnection {
   #closed(code: number): void {
     this.#failCalls(connectionLost());
     this.#stored?.[Symbol.dispose]();
+    this.#unasked[Symbol.dispose]();
     this.#options.onClosed(code);
   }
 }

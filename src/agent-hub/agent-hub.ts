@@ -15,6 +15,7 @@ import { connectionLost, notConnected } from './connection-errors.ts';
 import type { DuplicateCounts } from './duplicates.ts';
 import type { HubCounters } from './hub-counters.ts';
 import { Liveness } from './liveness.ts';
+import { isCalled } from './machine-identity.ts';
 import type { Presence } from './presence.ts';
 import { Reception } from './reception.ts';
 import type { TelemetryBuffer } from './telemetry-buffer.ts';
@@ -166,11 +167,11 @@ export class AgentHub {
     return this.#attendance.duplicates.of(agentId);
   }
 
-  /** Makes the machine that was refused last the agent's own. False if none was refused. */
-  async acceptMachine(agentId: string): Promise<boolean> {
+  /** Makes the machine that was refused last the agent's own, if it is the one of that id. */
+  async acceptMachine(agentId: string, machine: string): Promise<boolean> {
     return this.#reception.exclusively(async () => {
       const { lastHost } = this.duplicates(agentId);
-      if (lastHost === undefined) return false;
+      if (lastHost === undefined || !isCalled(lastHost, machine)) return false;
       await this.#options.db.agents.setIdentity(agentId, machineIdentity(lastHost), Date.now());
       this.#attendance.duplicates.clear(agentId);
       return true;

@@ -6,6 +6,7 @@ import type { TomoDatabase } from '../db/database.ts';
 import { type AgentAnswer, type AgentCall, callAgent } from './agent-call.ts';
 import { effectiveAddress, effectiveConfig } from './agent-config.ts';
 import { AgentConnection } from './agent-connection.ts';
+import { AgentDebts } from './agent-debts.ts';
 import { AgentJournal } from './agent-journal.ts';
 import { Candidates } from './candidates.ts';
 import { connectionLost, tooManyCalls } from './connection-errors.ts';
@@ -15,7 +16,7 @@ import { Duplicates, type TokenBearer, tokenBearer } from './duplicates.ts';
 import { handleNotification } from './notifications.ts';
 import { Presence } from './presence.ts';
 import type { AdmittedArrival } from './reception.ts';
-import { redirect, redirectLater } from './redirection.ts';
+import { lowerLater, redirect, redirectLater } from './redirection.ts';
 import { retire } from './retirement.ts';
 import { TelemetryBuffer } from './telemetry-buffer.ts';
 import type { HubTimings } from './timings.ts';
@@ -45,6 +46,7 @@ export class Attendance {
     takingTurns: 0,
   };
   readonly #options: AttendanceOptions;
+  readonly #debts = new AgentDebts();
   readonly #journal: AgentJournal;
   readonly #callDeps: Parameters<typeof redirectLater>[0];
   #callsUnderWay = 0;
@@ -84,7 +86,7 @@ export class Attendance {
 
   /** Takes over an admitted socket and answers its hello. */
   async welcome(arrival: AdmittedArrival): Promise<void> {
-    const { admitted, settings, socket } = arrival;
+    const { admitted, settings } = arrival;
     const connection = this.#connect(arrival);
     const { hello, row, candidateTokenHash, token } = admitted;
     const isAgent = candidateTokenHash === undefined;
@@ -99,7 +101,7 @@ export class Attendance {
     this.#recordArrival(connection, isAgent ? type : 'candidate');
     if (!isAgent) this.candidates.park(connection, candidateTokenHash);
     else void redirect(this.#callDeps, connection, effectiveAddress(settings, row.config));
-    socket.resume();
+    connection.start();
     // A socket that closed during the handshake tells nobody: its close event has passed.
     if (connection.isClosed) await this.#left(connection, 1006);
   }
@@ -143,6 +145,7 @@ export class Attendance {
       agent: { agentId, serverId, access, hello, address, connectedAt: Date.now() },
       socket,
       stream,
+      debts: this.#debts,
       log: this.#options.log,
       onNotification: (notification, bytes) => {
         // Of two processes on one server only the agent itself reports.
@@ -194,6 +197,7 @@ export class Attendance {
     connection.notify(PROMOTED_METHOD, {});
     this.#recordArrival(connection, 'promoted');
     if (older !== undefined) retire(older, this.#options.timings.retireMaxMs);
+    void lowerLater(this.#callDeps, connection);
     void redirectLater(this.#callDeps, connection);
     // Its end was taken for a candidate's if it came before its promotion was known here.
     if (connection.isClosed) void this.#left(connection, 1006);

@@ -157,12 +157,27 @@ describe('the machine of an agent', () => {
   });
 });
 
+describe('the token of a candidate', () => {
+  it('is refused from another machine than the one that traded the ticket', async () => {
+    const test = await startHub();
+    const { agentId } = await test.join('web-1', at(WEB));
+    const parked = await parkCandidate(test, agentId, at({ machine_id: 'm2' }));
+    parked.agent.cut();
+    await expectRefusal(test, parked.token, at({ machine_id: 'evil' }));
+    expect(test.hub.duplicates(agentId).refused).toBe(1);
+    expect(await test.row(agentId)).toMatchObject({ identity: { machine_id: 'm1' } });
+    const back = await test.rejoin(parked.token, { ...PRESENT, ...at({ machine_id: 'm2' }) });
+    expect(back.welcome).toMatchObject({ candidate: true });
+  });
+});
+
 describe('accepting a machine', () => {
   it('lets the one in that was refused last, and keeps the former one out', async () => {
     const test = await startHub();
     const { agent: former, agentId, token } = await test.join('web-1', at(WEB));
     for (const machine_id of ['m2', 'm3']) await expectRefusal(test, token, at({ machine_id }));
-    expect(await test.hub.acceptMachine(agentId)).toBe(true);
+    expect(await test.hub.acceptMachine(agentId, 'm2')).toBe(false);
+    expect(await test.hub.acceptMachine(agentId, 'm3')).toBe(true);
     expect(await test.row(agentId)).toMatchObject({ identity: { machine_id: 'm3' } });
     expect(test.hub.duplicates(agentId)).toEqual(NONE);
     const moved = await test.rejoin(token, at({ machine_id: 'm3' }));
@@ -175,8 +190,8 @@ describe('accepting a machine', () => {
     const test = await startHub();
     const { agentId } = await test.join('web-1', at(WEB));
     const { writes } = test;
-    expect(await test.hub.acceptMachine(agentId)).toBe(false);
-    expect(await test.hub.acceptMachine('absent')).toBe(false);
+    expect(await test.hub.acceptMachine(agentId, 'm2')).toBe(false);
+    expect(await test.hub.acceptMachine('absent', 'm2')).toBe(false);
     expect(test.writes).toBe(writes);
   });
 });
@@ -219,7 +234,7 @@ describe('two processes on what looks like one machine', () => {
     const { agentId, token } = await test.join('web-1', process('p1'));
     for (const id of ['p2', 'p1']) await test.rejoin(token, process(id));
     expect(test.hub.duplicates(agentId).takingTurns).toBe(1);
-    expect(await test.hub.acceptMachine(agentId)).toBe(false);
+    expect(await test.hub.acceptMachine(agentId, 'm1')).toBe(false);
   });
 
   it('are forgotten with the agent', async () => {

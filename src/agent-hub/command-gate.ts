@@ -50,7 +50,7 @@ export function gateCommand(request: GateRequest): GatedCommand {
     ? request.access
     : lowerAccess(request.access, request.ceiling);
   const needed = requiredAccess(entry, request.params);
-  if (!grants(granted, needed)) throw accessDenied(request.method, needed, granted);
+  if (!grants(granted, needed)) throw accessDenied(request, needed, granted);
   return { entry, ...withTimeLimit(request, entry, params.data) };
 }
 
@@ -121,10 +121,11 @@ function faults(error: z.ZodError): string {
   return text.length > FAULTS_MAX_CHARS ? `${text.slice(0, FAULTS_MAX_CHARS)}…` : text;
 }
 
-function accessDenied(method: string, needed: Access, granted: Access): TomoError {
-  return new TomoError(
-    'ACCESS_DENIED',
-    `${method} needs access "${needed}"; "${granted}" is granted here. A higher level is given by a new install_agent with access: "${needed}", and only where the server is not run with --read-only.`,
-    { facts: { method, needed, granted } },
-  );
+function accessDenied({ method, access }: GateRequest, needed: Access, granted: Access): TomoError {
+  const reason = grants(access, needed)
+    ? `this agent is held to "${granted}". A higher level is given by install_agent with access: "${needed}" and replace: true.`
+    : `you have "${access}": your token gives no more, or Tomo runs with --read-only. Ask whoever runs it for a token of that level.`;
+  return new TomoError('ACCESS_DENIED', `${method} needs access "${needed}", and ${reason}`, {
+    facts: { method, needed, granted },
+  });
 }

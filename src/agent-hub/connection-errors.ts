@@ -46,6 +46,14 @@ export function neverCameBack(): TomoError {
   );
 }
 
+/** Why a command ends that no call can still wait for, though its row says that it runs. */
+export function endNotRecorded(): TomoError {
+  return new TomoError(
+    'ANSWER_LOST',
+    'How the command ended could not be recorded. It may have taken effect: check before you repeat it.',
+  );
+}
+
 export function revokedMeanwhile(): TomoError {
   return new TomoError('AGENT_REVOKED', 'The agent was revoked while the command ran.');
 }

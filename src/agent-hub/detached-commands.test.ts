@@ -1,12 +1,9 @@
-import { pino } from 'pino';
 import { describe, expect, it } from 'vitest';
 import { answerPing, parkCandidate } from '../../test/support/candidate.ts';
 import { type FakeAgent, type Message, PONG } from '../../test/support/fake-agent.ts';
 import { startFleet, type TestFleet } from '../../test/support/fleet.ts';
 import { eventually, type TestHub } from '../../test/support/hub.ts';
-import { temporaryDatabase } from '../../test/support/temporary-database.ts';
 import type { CommandRow } from '../db/command-repository.ts';
-import { DetachedCommands } from './detached-commands.ts';
 
 const HELLO = { protocol: 1, instance_id: 'p1' };
 const EXEC = { server_id: 'web-1', method: 'system.exec', params: { command: 'sleep 3' } };
@@ -298,21 +295,5 @@ describe('a database that refuses', () => {
       ({ method, params }) => method === '$/stored' && JSON.stringify(params).includes(id),
     );
     expect(told).toBeDefined();
-  });
-
-  it('is waited for with a bounded number of writes', async () => {
-    const { db, client } = temporaryDatabase();
-    const errors: string[] = [];
-    const log = pino({ level: 'error' }, { write: (line: string) => void errors.push(line) });
-    const commands = new DetachedCommands({ commands: db.commands, log });
-    client.exec('ALTER TABLE commands RENAME TO away');
-    for (let count = 0; count < 10_000; count += 1) await commands.went('a1', 'web-1', ['c1']);
-    expect(errors).toHaveLength(1);
-    await commands.went('a1', 'web-1', ['one too many']);
-    expect(errors.at(-1)).toContain('too much waits');
-    client.exec('ALTER TABLE away RENAME TO commands');
-    await commands.retry();
-    await commands.went('a1', 'web-1', ['c1']);
-    expect(errors).toHaveLength(2);
   });
 });

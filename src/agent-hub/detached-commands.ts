@@ -7,10 +7,7 @@ import type { CommandEnd, CommandRepository, CommandRow } from '../db/command-re
 import { checkResult } from './command-gate.ts';
 import { statusOfError, statusOfResult } from './command-outcome.ts';
 import { answeredError, answerLost, detached, revokedMeanwhile } from './connection-errors.ts';
-
-/** Writes that the database refused and that wait for the next try; past it they are given up. */
-const WAITING_MAX_COUNT = 10_000;
-const WAITING_MAX_BYTES = 32 * 1024 * 1024;
+import { DetachedWrites } from './detached-writes.ts';
 
 interface DetachedCommandsOptions {
   readonly commands: CommandRepository;
@@ -24,26 +21,19 @@ export interface LateAnswer {
   readonly bytes: number;
 }
 
-interface Write {
-  readonly write: () => Promise<void>;
-  readonly bytes: number;
-}
-
 /**
  * Commands whose agent went before it answered: their rows, until the agent brings the answers or
  * comes without them. What the database does not take is kept for `retry`, in its order.
  */
 export class DetachedCommands {
   readonly #commands: CommandRepository;
-  readonly #log: Logger;
   /** Agents that may have such commands, so that the arrival of any other reads nothing. */
   #agents = new Set<string>();
-  #waiting: Write[] = [];
-  #waitingBytes = 0;
+  readonly #writes: DetachedWrites;
 
   constructor({ commands, log }: DetachedCommandsOptions) {
     this.#commands = commands;
-    this.#log = log;
+    this.#writes = new DetachedWrites(log);
   }
 
   /** For the start of the program. Throws DatabaseError. */
@@ -60,7 +50,12 @@ export class DetachedCommands {
   async went(agentId: string, serverId: string, ids: readonly string[]): Promise<void> {
     this.#agents.add(agentId);
     const now = Date.now();
-    await this.#written(() => this.#commands.detach(ids, detached(serverId), now));
+    const run = async (): Promise<void> => {
+      await this.#commands.detach(ids, detached(serverId), now);
+      // An arrival that was written meanwhile knew nothing of these.
+      this.#agents.add(agentId);
+    };
+    await this.#writes.write({ agentId, kind: 'went', run });
   }
 
   /**
@@ -72,7 +67,7 @@ export class DetachedCommands {
     const held = new Set([hello, ...others].flatMap((each) => each.held ?? []));
     const instances = new Set(others.map(({ instance_id }) => instance_id));
     instances.delete(hello.instance_id);
-    await this.#written(async () => {
+    const run = async (): Promise<void> => {
       const rows = await this.#commands.detachedOf(agentId);
       const kept = rows.filter(
         ({ id, instanceId }) => held.has(id) || (instanceId !== null && instances.has(instanceId)),
@@ -84,17 +79,19 @@ export class DetachedCommands {
       await this.#commands.giveUp(ofOthers.map(idOf), 'failed', fault);
       await this.#commands.giveUp(ofThis.map(idOf), 'lost', fault);
       if (kept.length === 0) this.#agents.delete(agentId);
-    });
+    };
+    await this.#writes.write({ agentId, kind: 'came', run });
   }
 
   /** The agent cannot come back with anything. */
   async revoked(agentId: string): Promise<void> {
     if (!this.has(agentId)) return;
-    await this.#written(async () => {
+    const run = async (): Promise<void> => {
       const ids = (await this.#commands.detachedOf(agentId)).map(idOf);
       await this.#commands.giveUp(ids, 'lost', revokedMeanwhile());
       this.#agents.delete(agentId);
-    });
+    };
+    await this.#writes.write({ agentId, kind: 'revoked', run });
   }
 
   /**
@@ -109,44 +106,17 @@ export class DetachedCommands {
     if (!this.has(agentId)) return done(false);
     const { id } = answer.response;
     const now = Date.now();
-    await this.#written(async () => {
+    const run = async (): Promise<void> => {
       const row = await this.#commands.findDetached(id, agentId);
       // Of two answers that came together the first one counts.
       done(row !== undefined && (await this.#commands.finishDetached(id, endOf(row, answer, now))));
-    }, answer.bytes);
+    };
+    await this.#writes.write({ agentId, kind: 'answered', bytes: answer.bytes, run });
   }
 
   /** Tries again what could not be written. */
   async retry(): Promise<void> {
-    for (let next = this.#waiting[0]; next !== undefined; next = this.#waiting[0]) {
-      if (!(await this.#try(next.write))) return;
-      this.#waiting.shift();
-      this.#waitingBytes -= next.bytes;
-    }
-  }
-
-  async #written(write: () => Promise<void>, bytes = 0): Promise<void> {
-    // Each try at a locked database holds everything up: one at a time is enough.
-    if (this.#waiting.length === 0 && (await this.#try(write))) return;
-    if (
-      this.#waiting.length >= WAITING_MAX_COUNT ||
-      this.#waitingBytes + bytes > WAITING_MAX_BYTES
-    ) {
-      this.#log.error('too much waits for the database: how a command ended is not recorded');
-      return;
-    }
-    this.#waiting.push({ write, bytes });
-    this.#waitingBytes += bytes;
-  }
-
-  async #try(write: () => Promise<void>): Promise<boolean> {
-    try {
-      await write();
-      return true;
-    } catch (error) {
-      this.#log.error({ err: error }, 'what became of a command is recorded later');
-      return false;
-    }
+    await this.#writes.retry();
   }
 }
 

@@ -1,9 +1,10 @@
 import type { Hello, HostInfo } from '../../protocol/handshake.ts';
-import { DUPLICATE_ADDRESSES_MAX_COUNT } from '../../protocol/limits.ts';
+import {
+  DUPLICATE_ADDRESSES_MAX_COUNT,
+  SUPERSEDED_INSTANCES_MAX_COUNT,
+} from '../../protocol/limits.ts';
 
 const EVENT_INTERVAL_MS = 60_000;
-/** Superseded processes of an agent that are known again when they come back. */
-const SUPERSEDED_MAX_COUNT = 8;
 
 /** Other processes that came with an agent's token, counted since the hub started. */
 export interface DuplicateCounts {
@@ -74,7 +75,8 @@ export class Duplicates {
     superseded.delete(older.instanceId);
     superseded.add(older.instanceId);
     const [oldest] = superseded;
-    if (oldest !== undefined && superseded.size > SUPERSEDED_MAX_COUNT) superseded.delete(oldest);
+    if (oldest !== undefined && superseded.size > SUPERSEDED_INSTANCES_MAX_COUNT)
+      superseded.delete(oldest);
     if (cameBack) {
       this.#count(newer, 'taking_turns', { ...counts, takingTurns: counts.takingTurns + 1 });
     }

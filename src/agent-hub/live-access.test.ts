@@ -1,5 +1,5 @@
 import { describe, expect, it, vi } from 'vitest';
-import { PRESENT, parkCandidate } from '../../test/support/candidate.ts';
+import { answerPing, PRESENT, parkCandidate } from '../../test/support/candidate.ts';
 import { startHub, type TestHub } from '../../test/support/hub.ts';
 
 const execute = (test: TestHub, agentId: string) =>
@@ -45,6 +45,39 @@ describe('a ceiling that is lowered', () => {
     await test.hub.setAccess(agentId, 'operate');
     expect(test.hub.connected(agentId)?.access).toBe('read');
     await test.hub.setAccess('absent', 'read');
+  });
+});
+
+describe('a ceiling that a replacement was installed with', () => {
+  const hello = { capabilities: [...PRESENT.capabilities, 'config.update'] };
+  const ticket = (test: TestHub, agentId: string) => parkCandidate(test, agentId, hello, 'admin');
+
+  it('is the candidate’s from its welcome on, and the agent’s with its promotion', async () => {
+    const test = await startHub();
+    const { agentId, token } = await test.join('web-1', PRESENT, { access: 'read' });
+    const { agent, welcome } = await ticket(test, agentId);
+    expect(welcome).toMatchObject({ access: 'admin' });
+    // What was there before it is not raised by its coming.
+    await test.rejoin(token, PRESENT);
+    await expect(execute(test, agentId)).rejects.toMatchObject(DENIED);
+    expect(await test.row(agentId)).toMatchObject({ access: 'read', candidateAccess: 'admin' });
+    await answerPing(agent);
+    await agent.nextWhere(({ method }) => method === '$/promoted');
+    expect(test.hub.connected(agentId)?.access).toBe('admin');
+    expect(await test.row(agentId)).toMatchObject({ access: 'admin', candidateAccess: null });
+  });
+
+  it('is lowered with the agent’s, and the candidate is told when it is promoted', async () => {
+    const test = await startHub();
+    const { agentId } = await test.join('web-1', PRESENT);
+    const { agent } = await ticket(test, agentId);
+    await test.database.db.agents.lowerAccess(agentId, 'read', Date.now());
+    await test.hub.setAccess(agentId, 'read');
+    await answerPing(agent);
+    expect(await agent.nextWhere(({ method }) => method === 'config.update')).toMatchObject({
+      params: { access: 'read' },
+    });
+    expect(await test.row(agentId)).toMatchObject({ access: 'read' });
   });
 });
 

@@ -14,3 +14,8 @@ export function isOtherMachine(identity: AgentHost | null, host: HostInfo | unde
 export function filledIn(identity: AgentHost | null, host: HostInfo | undefined): AgentHost | null {
   return machineIdentity({ ...host, ...identity });
 }
+
+/** Whether an id names that machine, or its engine. */
+export function isCalled(host: HostInfo, id: string): boolean {
+  return IDENTITY_FIELDS.some((field) => host[field] === id);
+}

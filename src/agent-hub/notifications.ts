@@ -5,7 +5,13 @@ import {
   type RpcNotification,
 } from '../../protocol/json-rpc.ts';
 import { REPORT_MAX_BYTES } from '../../protocol/limits.ts';
-import { agentEventSchema, healthSchema, metricsSchema } from '../../protocol/telemetry.ts';
+import {
+  agentEventSchema,
+  healthSchema,
+  MOVE_FAILED_EVENT,
+  metricsSchema,
+  moveFailedSchema,
+} from '../../protocol/telemetry.ts';
 import type { ConnectedAgent } from './agent-connection.ts';
 import { jsonBytes } from './json-bytes.ts';
 import type { TelemetryBuffer } from './telemetry-buffer.ts';
@@ -37,6 +43,9 @@ function keepEvent(telemetry: TelemetryBuffer, agent: ConnectedAgent, params: un
   const event = agentEventSchema.safeParse(params);
   if (!event.success) return;
   const { type, ...detail } = event.data;
+  if (type === MOVE_FAILED_EVENT) {
+    telemetry.moveFailed(agent.agentId, moveFailedSchema.safeParse(detail).data, Date.now());
+  }
   telemetry.event({
     agentId: agent.agentId,
     serverId: agent.serverId,

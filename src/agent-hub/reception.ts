@@ -17,6 +17,7 @@ import { closeReason } from './close-reason.ts';
 import type { TokenBearer } from './duplicates.ts';
 import { firstMessage } from './first-message.ts';
 import { RefusalLog } from './refusal-log.ts';
+import { refuseUpgrade } from './refuse-upgrade.ts';
 import { WaitingRoom } from './waiting-room.ts';
 
 /** A socket in the handshake. */
@@ -85,10 +86,10 @@ export class Reception {
     if (request.headers.origin !== undefined) {
       this.#refused += 1;
       this.#refusals.record({ address, refusal: '403' });
-      return turnAway(stream, '403 Forbidden');
+      return refuseUpgrade(stream, '403 Forbidden');
     }
     if (this.#closing || this.#deciding >= HANDSHAKES_MAX_COUNT) {
-      return turnAway(stream, '503 Service Unavailable');
+      return refuseUpgrade(stream, '503 Service Unavailable');
     }
     this.#sockets.handleUpgrade(request, stream, head, (socket) => {
       // Faults of the WebSocket protocol (frame too large, bad UTF-8) close the socket by themselves.
@@ -188,10 +189,4 @@ export class Reception {
     this.#options.log.error({ err: cause }, 'handshake failed');
     return new AdmissionRefused(toTomoError(cause), CLOSE_CODES.INTERNAL_ERROR);
   }
-}
-
-/** Answers an upgrade with a status. Ended only, it would stay half open for as long as the peer likes. */
-function turnAway(stream: Duplex, status: string): void {
-  stream.once('finish', () => stream.destroy());
-  stream.end(`HTTP/1.1 ${status}\r\nConnection: close\r\n\r\n`);
 }

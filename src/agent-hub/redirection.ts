@@ -1,5 +1,6 @@
 import { randomUUID } from 'node:crypto';
 import type { Logger } from 'pino';
+import { grants } from '../../protocol/access.ts';
 import type { TomoDatabase } from '../db/database.ts';
 import type { AgentCall } from './agent-call.ts';
 import { effectiveAddress, type HubAddress } from './agent-config.ts';
@@ -42,6 +43,21 @@ export async function redirectLater(
     await redirect(deps, connection, wanted);
   } catch (error) {
     log.error({ err: error }, 'the address an agent is to dial could not be read');
+  }
+}
+
+/** Tells an agent a ceiling that was lowered after its welcome. Never rejects. */
+export async function lowerLater(
+  { call, log }: Pick<RedirectionDeps, 'call' | 'log'>,
+  connection: AgentConnection,
+): Promise<void> {
+  const { hello, access, serverId } = connection.agent;
+  if (hello.protocol === undefined || grants(access, hello.access ?? 'admin')) return;
+  try {
+    const request = { id: randomUUID(), method: 'config.update', params: { access } };
+    await call(connection, { ...request, access: 'admin' });
+  } catch (error) {
+    log.warn({ err: error, server: serverId, access }, 'an agent did not take its lower access');
   }
 }
 

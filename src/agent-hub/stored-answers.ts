@@ -1,7 +1,4 @@
-import { STORED_INTERVAL_MS } from '../../protocol/limits.ts';
-
-/** A batch that does not wait: at full speed an agent would drop what it keeps before it is told. */
-const BATCH_MAX_COUNT = 256;
+import { STORED_BATCH_MAX_COUNT, STORED_INTERVAL_MS } from '../../protocol/limits.ts';
 
 /**
  * Which answers an agent need not keep any longer: it is told in batches. That of a call with a row
@@ -45,7 +42,8 @@ export class StoredAnswers implements Disposable {
 
   #add(id: string): void {
     this.#ids.push(id);
-    if (this.#ids.length >= BATCH_MAX_COUNT) this.#flush();
+    // At full speed an agent would drop what it keeps before it is told.
+    if (this.#ids.length >= STORED_BATCH_MAX_COUNT) this.#flush();
     else this.#timer ??= setTimeout(() => this.#flush(), STORED_INTERVAL_MS).unref();
   }
 

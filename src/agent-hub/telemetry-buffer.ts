@@ -1,6 +1,6 @@
 import type { Logger } from 'pino';
 import { z } from 'zod';
-import type { Health, Metrics } from '../../protocol/telemetry.ts';
+import type { Health, Metrics, MoveFailure } from '../../protocol/telemetry.ts';
 import type { TomoDatabase } from '../db/database.ts';
 import type { NewEvent } from '../db/event-repository.ts';
 import type { Measurement } from '../db/metrics-repository.ts';
@@ -38,6 +38,7 @@ export class TelemetryBuffer {
   readonly #lastSeen = new Map<string, number>();
   readonly #latestMetrics = new Map<string, { at: number; metrics: Metrics }>();
   readonly #latestHealth = new Map<string, { at: number; health: Health }>();
+  readonly #latestMoveFailure = new Map<string, { at: number; failure: MoveFailure }>();
   readonly #timer: NodeJS.Timeout;
   readonly #heldOfAgent = new Map<string, Held>();
   #held: Held = { rows: 0, bytes: 0 };
@@ -70,6 +71,11 @@ export class TelemetryBuffer {
     return this.#latestHealth.get(agentId);
   }
 
+  /** Why the agent could not move to another address, since it is connected. */
+  latestMoveFailure(agentId: string): { at: number; failure: MoveFailure } | undefined {
+    return this.#latestMoveFailure.get(agentId);
+  }
+
   seen(agentId: string, at: number): void {
     this.#lastSeen.set(agentId, at);
   }
@@ -78,6 +84,7 @@ export class TelemetryBuffer {
   forget(agentId: string): void {
     this.#latestMetrics.delete(agentId);
     this.#latestHealth.delete(agentId);
+    this.#latestMoveFailure.delete(agentId);
   }
 
   event(event: NewEvent): void {
@@ -90,6 +97,11 @@ export class TelemetryBuffer {
   /** Takes the parsed params of `health.status`; undefined params are ignored. */
   health(agentId: string, health: Health | undefined, at: number): void {
     if (health !== undefined) this.#latestHealth.set(agentId, { at, health });
+  }
+
+  /** Takes the parsed detail of `move_failed`; undefined is ignored. */
+  moveFailed(agentId: string, failure: MoveFailure | undefined, at: number): void {
+    if (failure !== undefined) this.#latestMoveFailure.set(agentId, { at, failure });
   }
 
   /** Takes the parsed params of `metrics.update`; undefined params are ignored. */

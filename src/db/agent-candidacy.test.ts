@@ -56,8 +56,9 @@ it('gives a candidate a token and changes nothing else of its agent', async () =
   const { db } = temporaryDatabase();
   const before = await connected(db);
   expect(await issue(db, 't1')).toBe(true);
-  expect(await register(db, 't1', 1_700, NEWER)).toEqual({ outcome: 'candidate', agent: before });
-  expect(await db.agents.findByServer('web-1')).toEqual(before);
+  const agent = { ...before, candidateIdentity: { machine_id: 'm2' } };
+  expect(await register(db, 't1', 1_700, NEWER)).toEqual({ outcome: 'candidate', agent });
+  expect(await db.agents.findByServer('web-1')).toEqual(agent);
   expect(await match(db, 't1')).toBe('candidate');
   expect(await match(db, 'c1')).toBe('current');
 });

@@ -1,7 +1,7 @@
-import { and, eq, isNotNull, ne } from 'drizzle-orm';
+import { and, eq, isNotNull, ne, sql } from 'drizzle-orm';
 import { voidCodes } from './agent-registration.ts';
-import { type AgentHello, helloColumns } from './agent-row.ts';
-import { newTokenColumns } from './agent-tokens.ts';
+import { type AgentAccess, type AgentHello, helloColumns } from './agent-row.ts';
+import { newTokenColumns, noCandidate } from './agent-tokens.ts';
 import type { Orm } from './connection.ts';
 import { agents, registrationCodes } from './schema.ts';
 
@@ -10,6 +10,8 @@ export interface Ticket {
   agentId: string;
   codeId: string;
   codeHash: string;
+  /** The ceiling from the promotion on; as it is if left out. */
+  access?: AgentAccess | undefined;
   expiresAt: number;
   now: number;
 }
@@ -24,14 +26,14 @@ export interface Promotion {
 
 /** To be called inside a transaction; the contract is AgentRepository's. */
 export function issueTicket(orm: Orm, ticket: Ticket): boolean {
-  const { agentId, codeId, codeHash, expiresAt, now } = ticket;
+  const { agentId, codeId, codeHash, access = null, expiresAt, now } = ticket;
   const candidable = and(eq(agents.id, agentId), ne(agents.status, 'revoked'));
   if (orm.select({ id: agents.id }).from(agents).where(candidable).get() === undefined)
     return false;
   voidTickets(orm, agentId);
   orm
     .insert(registrationCodes)
-    .values({ id: codeId, agentId, codeHash, kind: 'candidate', expiresAt, createdAt: now })
+    .values({ id: codeId, agentId, codeHash, kind: 'candidate', access, expiresAt, createdAt: now })
     .run();
   return true;
 }
@@ -41,6 +43,7 @@ export function promoteCandidate(orm: Orm, { agentId, tokenHash, hello, now }: P
   const changes = {
     ...helloColumns(hello, now),
     ...newTokenColumns(tokenHash, hello, now),
+    access: sql`coalesce(${agents.candidateAccess}, ${agents.access})`,
   };
   const isTheOne = and(eq(agents.id, agentId), eq(agents.candidateTokenHash, tokenHash));
   return orm.update(agents).set(changes).where(isTheOne).run().changes > 0;
@@ -50,7 +53,7 @@ export function promoteCandidate(orm: Orm, { agentId, tokenHash, hello, now }: P
 export function dropCandidate(orm: Orm, agentId: string): boolean {
   const tickets = voidTickets(orm, agentId);
   const hasCandidate = and(eq(agents.id, agentId), isNotNull(agents.candidateTokenHash));
-  const update = orm.update(agents).set({ candidateTokenHash: null }).where(hasCandidate);
+  const update = orm.update(agents).set(noCandidate).where(hasCandidate);
   return update.run().changes + tickets > 0;
 }
 

@@ -45,6 +45,8 @@ it('makes the server and a pending agent when the server is first named', async 
     version: null,
     status: 'pending',
     access: 'admin',
+    candidateAccess: null,
+    candidateIdentity: null,
     reportedAccess: null,
     protocol: null,
     host: null,
@@ -72,13 +74,32 @@ it('keeps the agent, its status and its token when it is installed again', async
   expect(again).toMatchObject({
     id: first.id,
     status: 'connected',
-    access: 'read',
+    access: 'admin',
     createdAt: 1_000,
     updatedAt: 1_700,
   });
   expect(await db.agents.findByTokenHash('token of c1 at 1500')).toMatchObject({
     match: 'current',
   });
+});
+
+it('gives the ceiling with the use of the code, at once only where there is no token', async () => {
+  const { db } = temporaryDatabase();
+  await install(db, 'c1', { access: 'operate' });
+  expect(await install(db, 'c2', { access: 'read' })).toMatchObject({ access: 'read' });
+  await register(db, 'c2');
+  const { id } = await install(db, 'c3', { access: 'admin' });
+  expect(await db.agents.findById(id)).toMatchObject({ access: 'read' });
+  expect(await register(db, 'c3')).toMatchObject({ agent: { access: 'admin' } });
+});
+
+it('gives no code that was issued before a ceiling higher than one lowered since', async () => {
+  const { db } = temporaryDatabase();
+  const { id } = await install(db, 'c1');
+  await register(db, 'c1');
+  await install(db, 'c2', { access: 'admin' });
+  expect(await db.agents.lowerAccess(id, 'read', 1_600)).toBe(true);
+  expect(await register(db, 'c2', 1_700)).toMatchObject({ agent: { access: 'read' } });
 });
 
 it('replaces the labels only when some are given', async () => {

@@ -6,8 +6,9 @@ import {
   agentColumns,
   helloColumns,
   type Labels,
+  machineIdentity,
 } from './agent-row.ts';
-import { newTokenColumns } from './agent-tokens.ts';
+import { newTokenColumns, noCandidate } from './agent-tokens.ts';
 import type { Orm } from './connection.ts';
 import { agents, registrationCodes, servers } from './schema.ts';
 
@@ -15,6 +16,7 @@ export interface Installation {
   /** Used only if the server has no agent yet. */
   agentId: string;
   serverId: string;
+  /** In force when the code is used, at once for an agent that has no token. */
   access: AgentAccess;
   /** Replace the server's labels; left as they are when absent. */
   labels?: Labels | undefined;
@@ -38,13 +40,13 @@ export type RegistrationResult =
 
 /** To be called inside a transaction; the contract is AgentRepository's. */
 export function installAgent(orm: Orm, installation: Installation): AgentRow {
-  const { codeId, codeHash, expiresAt, now } = installation;
+  const { codeId, codeHash, access, expiresAt, now } = installation;
   upsertServer(orm, installation);
   const agent = upsertAgent(orm, installation);
   voidCodes(orm, eq(registrationCodes.agentId, agent.id));
   orm
     .insert(registrationCodes)
-    .values({ id: codeId, agentId: agent.id, codeHash, expiresAt, createdAt: now })
+    .values({ id: codeId, agentId: agent.id, codeHash, access, expiresAt, createdAt: now })
     .run();
   return agent;
 }
@@ -53,10 +55,9 @@ export function installAgent(orm: Orm, installation: Installation): AgentRow {
 export function registerAgent(orm: Orm, registration: Registration): RegistrationResult {
   const code = takeCode(orm, registration);
   if (code === undefined) return { outcome: refusal(orm, registration.codeHash) };
-  const { agentId } = code;
   return code.kind === 'candidate'
-    ? { outcome: 'candidate', agent: setCandidate(orm, agentId, registration) }
-    : { outcome: 'registered', agent: setToken(orm, agentId, registration) };
+    ? { outcome: 'candidate', agent: setCandidate(orm, code, registration) }
+    : { outcome: 'registered', agent: setToken(orm, code, registration) };
 }
 
 /**
@@ -76,45 +77,65 @@ function upsertServer(orm: Orm, { serverId, labels, now }: Installation): void {
 
 function upsertAgent(orm: Orm, { agentId, serverId, access, now }: Installation): AgentRow {
   const status = sql`iif(${agents.status} = 'revoked', 'pending', ${agents.status})`;
+  // One that has a token keeps its ceiling until the code is used.
+  const chosen = sql`iif(${agents.tokenHash} IS NULL, ${access}, ${agents.access})`;
   return orm
     .insert(agents)
     .values({ id: agentId, serverId, access, createdAt: now, updatedAt: now })
     .onConflictDoUpdate({
       target: agents.serverId,
-      set: { access, status, candidateTokenHash: null, updatedAt: now },
+      set: { access: chosen, status, ...noCandidate, updatedAt: now },
     })
     .returning(agentColumns)
     .get();
 }
 
+interface TakenCode {
+  readonly agentId: string;
+  readonly kind: 'install' | 'candidate';
+  readonly access: AgentAccess | null;
+}
+
 /** One statement both checks and marks the code, so that no two callers can have it. */
-function takeCode(orm: Orm, { codeHash, now }: Registration) {
-  const { codeHash: hash, used, expiresAt, agentId, kind } = registrationCodes;
+function takeCode(orm: Orm, { codeHash, now }: Registration): TakenCode | undefined {
+  const { codeHash: hash, used, expiresAt, agentId, kind, access } = registrationCodes;
   const [taken] = orm
     .update(registrationCodes)
     .set({ used: true })
     .where(and(eq(hash, codeHash), eq(used, false), gt(expiresAt, now)))
-    .returning({ agentId, kind })
+    .returning({ agentId, kind, access })
     .all();
   return taken;
 }
 
 /** The agent is there: its codes go with it. */
-function setToken(orm: Orm, agentId: string, registration: Registration): AgentRow {
+function setToken(orm: Orm, { agentId, access }: TakenCode, registration: Registration): AgentRow {
   const { tokenHash, hello, now } = registration;
   return orm
     .update(agents)
-    .set({ ...helloColumns(hello, now), ...newTokenColumns(tokenHash, hello, now) })
+    .set({
+      ...helloColumns(hello, now),
+      ...newTokenColumns(tokenHash, hello, now),
+      ...(access === null ? {} : { access }),
+    })
     .where(eq(agents.id, agentId))
     .returning(agentColumns)
     .get();
 }
 
 /** Nothing else of the agent changes before the candidate is promoted. */
-function setCandidate(orm: Orm, agentId: string, { tokenHash }: Registration): AgentRow {
+function setCandidate(
+  orm: Orm,
+  { agentId, access }: TakenCode,
+  { tokenHash, hello }: Registration,
+): AgentRow {
   return orm
     .update(agents)
-    .set({ candidateTokenHash: tokenHash })
+    .set({
+      candidateTokenHash: tokenHash,
+      candidateAccess: access,
+      candidateIdentity: machineIdentity(hello.host),
+    })
     .where(eq(agents.id, agentId))
     .returning(agentColumns)
     .get();

@@ -6,6 +6,7 @@ import {
   promoteCandidate,
   type Ticket,
 } from './agent-candidacy.ts';
+import { lowerAccess } from './agent-ceiling.ts';
 import { type AgentFilter, agentCondition } from './agent-filter.ts';
 import {
   type Installation,
@@ -33,7 +34,7 @@ import {
   tokensDue,
 } from './agent-tokens.ts';
 import type { Connection } from './connection.ts';
-import { ACCESS, agentEvents, agentMetrics, agents, registrationCodes, servers } from './schema.ts';
+import { agentEvents, agentMetrics, agents, registrationCodes, servers } from './schema.ts';
 
 type AgentChanges = Partial<typeof agents.$inferInsert>;
 
@@ -150,8 +151,9 @@ export class AgentRepository {
 
   /** Lowers an agent's ceiling. False, and nothing written, if there is no such agent or it is lower. */
   async lowerAccess(agentId: string, access: AgentAccess, now: number): Promise<boolean> {
-    const notBelow = inArray(agents.access, ACCESS.slice(ACCESS.indexOf(access)));
-    return this.#update({ access, updatedAt: now }, and(eq(agents.id, agentId), notBelow));
+    return this.#connection.transaction(() =>
+      lowerAccess(this.#connection.orm, agentId, access, now),
+    );
   }
 
   /** Sets the machine that the agent's token belongs to. False if there is no such agent. */

@@ -18,6 +18,10 @@ export interface AgentRow {
   status: AgentStatus;
   /** The ceiling chosen at the installation. */
   access: AgentAccess;
+  /** The ceiling of its candidate, in force with the promotion; null: the same. */
+  candidateAccess: AgentAccess | null;
+  /** The machine that its candidate's token belongs to. */
+  candidateIdentity: AgentHost | null;
   /** What the agent itself says it grants. */
   reportedAccess: AgentAccess | null;
   /** Revision of the wire protocol; null for an agent that names none. */
@@ -68,6 +72,8 @@ export const agentColumns = {
   version: agents.version,
   status: agents.status,
   access: agents.access,
+  candidateAccess: agents.candidateAccess,
+  candidateIdentity: agents.candidateIdentity,
   reportedAccess: agents.reportedAccess,
   protocol: agents.protocol,
   host: agents.host,

@@ -28,6 +28,13 @@ export interface Authentication {
   now: number;
 }
 
+/** What goes with a candidate's end. */
+export const noCandidate = {
+  candidateTokenHash: null,
+  candidateAccess: null,
+  candidateIdentity: null,
+};
+
 const noPendingToken = {
   pendingTokenHash: null,
   pendingTokenExpiresAt: null,
@@ -47,7 +54,7 @@ export function newTokenColumns(tokenHash: string, hello: AgentHello, now: numbe
     tokenHash,
     tokenIssuedAt: now,
     revokedTokenHash: replacedTokenHash,
-    candidateTokenHash: null,
+    ...noCandidate,
     ...noPendingToken,
     identity: machineIdentity(hello.host),
     registeredAt: now,
@@ -61,7 +68,7 @@ export function revokedTokenColumns() {
     tokenHash: null,
     pendingTokenExpiresAt: null,
     pendingTokenStored: false,
-    candidateTokenHash: null,
+    ...noCandidate,
   };
 }
 

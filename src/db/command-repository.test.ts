@@ -143,11 +143,11 @@ it('lists the newest commands, of one server or of all', async () => {
   await db.commands.begin(command('c1', 1_000));
   await db.commands.begin(command('c2', 3_000));
   await db.commands.begin(command('c3', 2_000, 'web-2'));
-  const ids = async (filter: { serverId?: string; limit: number }) =>
+  const ids = async (filter: { serverIds?: string[]; limit: number }) =>
     (await db.commands.recent(filter)).map((row) => row.id);
   expect(await ids({ limit: 10 })).toEqual(['c2', 'c3', 'c1']);
   expect(await ids({ limit: 1 })).toEqual(['c2']);
-  expect(await ids({ serverId: 'web-1', limit: 10 })).toEqual(['c2', 'c1']);
+  expect(await ids({ serverIds: ['web-1'], limit: 10 })).toEqual(['c2', 'c1']);
 });
 
 it('lists what fits all of a filter', async () => {

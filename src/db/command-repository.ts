@@ -1,4 +1,4 @@
-import { and, desc, eq, gte, lt, lte, or, type SQL, sql } from 'drizzle-orm';
+import { and, desc, eq, gte, inArray, lt, lte, or, type SQL, sql } from 'drizzle-orm';
 import type { Connection } from './connection.ts';
 import { agents, commands } from './schema.ts';
 
@@ -35,7 +35,7 @@ export interface CommandFault {
 }
 
 export interface CommandFilter {
-  readonly serverId?: string | undefined;
+  readonly serverIds?: readonly string[] | undefined;
   readonly actor?: string | undefined;
   readonly method?: string | undefined;
   readonly status?: CommandStatus | undefined;
@@ -185,6 +185,18 @@ export class CommandRepository {
     );
   }
 
+  /** Gives up what still runs though it was begun before a time. Answers how many. */
+  async loseRunningBefore(time: number, fault: CommandFault): Promise<number> {
+    return this.#connection.run(
+      () =>
+        this.#connection.orm
+          .update(commands)
+          .set({ status: 'lost', ...faultColumns(fault) })
+          .where(and(eq(commands.status, 'running'), lt(commands.startedAt, time)))
+          .run().changes,
+    );
+  }
+
   /** Commands, the newest first; of those begun in the same millisecond in the order of their ids. */
   async recent(filter: CommandFilter): Promise<CommandRow[]> {
     return this.#connection.run(() =>
@@ -272,9 +284,9 @@ function durationUntil(now: unknown): SQL {
 }
 
 function conditions(filter: CommandFilter): (SQL | undefined)[] {
-  const { serverId, actor, method, status, since, until, after } = filter;
+  const { serverIds, actor, method, status, since, until, after } = filter;
   return [
-    serverId === undefined ? undefined : eq(commands.serverId, serverId),
+    serverIds === undefined ? undefined : inArray(commands.serverId, [...serverIds]),
     actor === undefined ? undefined : eq(commands.actor, actor),
     method === undefined ? undefined : eq(commands.method, method),
     status === undefined ? undefined : eq(commands.status, status),

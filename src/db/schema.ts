@@ -48,6 +48,10 @@ export const agents = sqliteTable(
     pendingTokenHash: text('pending_token_hash').unique(),
     revokedTokenHash: text('revoked_token_hash'),
     candidateTokenHash: text('candidate_token_hash').unique(),
+    /** The ceiling that the candidate's ticket was issued with. */
+    candidateAccess: text('candidate_access', { enum: ACCESS }),
+    /** The machine that the candidate's token belongs to. */
+    candidateIdentity: hostColumn('candidate_identity'),
     /** When the token in force was given. */
     tokenIssuedAt: integer('token_issued_at'),
     /** Until when the token in force is good beside the pending one. */
@@ -86,6 +90,8 @@ export const registrationCodes = sqliteTable(
       .references(() => agents.id, { onDelete: 'cascade' }),
     codeHash: text('code_hash').notNull().unique(),
     kind: text('kind', { enum: CODE_KINDS }).notNull().default('install'),
+    /** The ceiling it gives; null: as the agent has it. */
+    access: text('access', { enum: ACCESS }),
     expiresAt: integer('expires_at').notNull(),
     used: integer('used', { mode: 'boolean' }).notNull().default(false),
     createdAt: integer('created_at').notNull(),

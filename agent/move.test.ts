@@ -1,3 +1,5 @@
+import { existsSync } from 'node:fs';
+import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { AgentUnderTest } from '../test/support/agent-under-test.ts';
 import { fingerprintOf, newServerCertificate } from '../test/support/certificates.ts';
@@ -38,7 +40,7 @@ describe('an agent that is told to move', () => {
       token: TOKEN,
       server_url: elsewhere.url,
     });
-    expect(await hub.call('b', 'agent.ping')).toHaveProperty('result.status', 'ok');
+    expect(hub.socket.readyState).toBe(hub.socket.OPEN);
     there.send({ type: 'authenticated', agent_id: 'agent-1', config: {}, protocol: 1 });
     expect(await hub.closed).toBe(1000);
     expect(await there.call('c', 'agent.ping')).toHaveProperty('result.status', 'ok');
@@ -91,6 +93,25 @@ describe('an agent that is told to move', () => {
     expect(await there.answer('slow')).toHaveProperty('result.stdout', 'done\n');
   });
 
+  it('runs nothing that its hello did not name: it refuses until it has left or stays', async () => {
+    const hub = await connected();
+    hub.request('a', UPDATE, { server_url: elsewhere.url });
+    const there = await elsewhere.accept();
+    const hello = await there.next();
+    const marker = join(agent.directory, 'ran');
+    const touch = { command: `touch ${marker}` };
+    const refused = await hub.call('b', 'system.exec', touch);
+    expect(refused).toHaveProperty('error.data.name', 'LIMIT_REACHED');
+    expect(hello['held']).not.toContain('b');
+    there.refuse('TOKEN_UNKNOWN', 4001);
+    await hub.notification('agent.event');
+    expect(existsSync(marker)).toBe(false);
+    expect(await hub.call('c', 'system.exec', touch)).toHaveProperty('result.exit_code', 0);
+    hub.request('d', UPDATE, { server_url: elsewhere.url });
+    const { hub: next } = await elsewhere.welcome();
+    expect(await next.call('e', 'agent.ping')).toHaveProperty('result.status', 'ok');
+  });
+
   it.each([
     ['does not know it', (hub: HubSocket) => hub.refuse('TOKEN_UNKNOWN', 4001), /refused/],
     ['ends', (hub: HubSocket) => hub.socket.terminate(), /closed/],
@@ -125,14 +146,13 @@ describe('an agent that is told to move', () => {
 
   it('takes no second address while it moves, and the same one as the same move', async () => {
     const hub = await connected();
+    hub.request('slow', 'system.exec', { command: 'sleep 0.5' });
     await hub.call('a', UPDATE, { server_url: elsewhere.url });
-    const there = await elsewhere.accept();
-    await there.next();
     const same = await hub.call('b', UPDATE, { server_url: elsewhere.url });
     expect(same).toHaveProperty('result.status', 'moving');
     const other = await hub.call('c', UPDATE, { server_url: 'ws://127.0.0.1:1/' });
     expect(other).toHaveProperty('error.data.name', 'CONFLICT');
-    there.send({ type: 'authenticated', agent_id: 'agent-1', config: {} });
+    await elsewhere.welcome();
     expect(await hub.closed).toBe(1000);
   });
 
@@ -154,17 +174,17 @@ describe('an agent that is told to move', () => {
     expect(await run).toBe('stopped');
   });
 
-  it('keeps a token that came while it moved with the old one', async () => {
+  it('takes no token while it moves with the one it has', async () => {
     const hub = await connected();
     hub.request('a', UPDATE, { server_url: elsewhere.url });
     const there = await elsewhere.accept();
     expect(await there.next()).toHaveProperty('token', TOKEN);
-    const token = 'n'.repeat(43);
-    await hub.call('b', 'agent.rotate_token', { token });
+    const refused = await hub.call('b', 'agent.rotate_token', { token: 'n'.repeat(43) });
+    expect(refused).toHaveProperty('error.data.name', 'LIMIT_REACHED');
     there.send({ type: 'authenticated', agent_id: 'agent-1', config: {} });
     await hub.closed;
     await there.call('c', 'agent.ping');
-    expect(await agent.stored()).toMatchObject({ token, previous_token: TOKEN });
+    expect(await agent.stored()).toMatchObject({ token: TOKEN });
   });
 
   it('is not told by a candidate’s hub', async () => {

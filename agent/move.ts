@@ -40,6 +40,7 @@ export async function move(options: MoveOptions): Promise<Session | undefined> {
     return undefined;
   }
   const limit = AbortSignal.timeout(moveMaxMs);
+  const stay = commands.leave();
   try {
     const session = await connect(AbortSignal.any([signal, limit]));
     log.info({ server_url: to.url }, 'moved to another address of the hub');
@@ -49,6 +50,7 @@ export async function move(options: MoveOptions): Promise<Session | undefined> {
     const reason = error instanceof Error ? error.message : String(error);
     const cause = limit.aborted ? `not welcomed there within ${moveMaxMs / 1_000} s` : reason;
     if (!signal.aborted) log.warn({ server_url: to.url, cause }, 'not moved');
+    stay();
     from.notify(EVENT_METHOD, { type: 'move_failed', server_url: to.url, cause });
     return undefined;
   }

@@ -72,6 +72,32 @@ describe('RunningCommands', () => {
     expect(second.sent).toEqual([{ jsonrpc: '2.0', id: 'a', result: 'done' }]);
   });
 
+  it('refuse what comes by the outlet that the agent leaves, and nothing that comes by the next', async () => {
+    const commands = start(echo);
+    const [first, second] = [new Hub(), new Hub()];
+    const by = (hub: Hub, id: string): void => {
+      commands.start({ jsonrpc: '2.0', id, method: 'x', params: {} }, hub);
+    };
+    const detach = commands.attach(first);
+    const stay = commands.leave();
+    by(first, 'refused');
+    expect(first.sent).toMatchObject([
+      { id: 'refused', error: { data: { name: 'LIMIT_REACHED' } } },
+    ]);
+    expect(commands.held()).toEqual([]);
+    stay();
+    by(first, 'taken');
+    expect(commands.held()).toEqual(['taken']);
+    commands.leave();
+    commands.attach(second);
+    by(first, 'too late');
+    by(second, 'at once');
+    expect(commands.held()).toEqual(['taken', 'at once']);
+    detach();
+    await settled();
+    expect(second.sent).toContainEqual({ jsonrpc: '2.0', id: 'at once', result: 'x' });
+  });
+
   it('keep an answer that was sent until the hub has stored it', async () => {
     const commands = start(echo);
     const [first, second] = [new Hub(), new Hub()];
@@ -97,7 +123,6 @@ describe('RunningCommands', () => {
     await commands.idle();
     request(commands, 'running', 'slow');
     expect(commands.held()).toEqual(['running', 'quick']);
-    expect(commands.count).toBe(1);
   });
 
   it('answer a command that comes again once more, without starting it twice', async () => {
@@ -205,7 +230,7 @@ describe('RunningCommands', () => {
     const commands = start(async () => await new Promise<never>(() => undefined));
     request(commands, 'a');
     await commands[Symbol.asyncDispose]();
-    expect(commands.count).toBe(1);
+    expect(commands.held()).toEqual(['a']);
   });
 
   it('refuse an answer that the hub would not take', async () => {

@@ -66,6 +66,8 @@ export class RunningCommands implements AsyncDisposable {
   readonly #answers = new Map<string, HeldAnswer>();
   #answersBytes = 0;
   #outlet: Outlet | undefined;
+  /** By which no more commands are taken: its hub cannot know that they run. */
+  #leaving: Outlet | undefined;
   /** Whether answers are kept: whether the hub attached last confirms them. */
   #holds = true;
 
@@ -73,11 +75,6 @@ export class RunningCommands implements AsyncDisposable {
     this.#dispatch = dispatch;
     this.#log = log;
     this.#limits = { ...DEFAULT_LIMITS, ...limits };
-  }
-
-  /** How many run. */
-  get count(): number {
-    return this.#running.size;
   }
 
   /** Ids of the commands that run, then of those whose answer the hub has not stored. */
@@ -95,6 +92,7 @@ export class RunningCommands implements AsyncDisposable {
     if (outlet.confirms) void this.#sendHeld(outlet);
     else this.#forgetAnswers();
     return () => {
+      if (this.#leaving === outlet) this.#leaving = undefined;
       if (this.#outlet !== outlet) return;
       this.#outlet = undefined;
       if (outlet.confirms) return;
@@ -102,15 +100,29 @@ export class RunningCommands implements AsyncDisposable {
     };
   }
 
-  /** Starts a command, or answers why not. One that runs or was answered is not started again. */
-  start(request: RpcRequest): void {
+  /**
+   * Takes no more commands of the present outlet: the hello to the next one says which are held, and
+   * the hub takes any other for lost. The function returned takes them again.
+   */
+  leave(): () => void {
+    this.#leaving = this.#outlet;
+    return () => {
+      this.#leaving = undefined;
+    };
+  }
+
+  /**
+   * Starts a command that came by an outlet, or answers why not. One that runs or was answered is not
+   * started again.
+   */
+  start(request: RpcRequest, from: Outlet | undefined = this.#outlet): void {
     const { id } = request;
     const answer = this.#answers.get(id);
     if (answer !== undefined) {
       this.#send(answer.text);
       return;
     }
-    const refusal = this.#refusal(id);
+    const refusal = this.#refusal(id, from);
     if (refusal !== undefined) {
       this.#send(refusal);
       return;
@@ -151,11 +163,15 @@ export class RunningCommands implements AsyncDisposable {
     await Promise.race([this.idle(), delay(ABORT_LIMIT_MS, undefined, { ref: false })]);
   }
 
-  #refusal(id: string): string | undefined {
+  #refusal(id: string, from: Outlet | undefined): string | undefined {
     if (this.#running.has(id)) {
       // Answered without the id, or the hub would take it for the answer of the call that runs.
       const facts = { id };
       return encodeError(null, new TomoError('INVALID_REQUEST', 'This id is in use.', { facts }));
+    }
+    if (from !== undefined && from === this.#leaving) {
+      const text = 'This agent is moving to another address of its hub; call again in a moment.';
+      return encodeError(id, new TomoError('LIMIT_REACHED', text));
     }
     const limit = this.#limits.callsMaxCount;
     if (this.#running.size < limit) return undefined;

@@ -13,7 +13,7 @@ import {
 import { AGENT_SILENCE_MAX_MS } from '../protocol/limits.ts';
 import { frameText } from './frame-text.ts';
 import { parseHubMessage } from './hub-message.ts';
-import type { RunningCommands } from './running-commands.ts';
+import type { Outlet, RunningCommands } from './running-commands.ts';
 import { SilenceWatch } from './silence-watch.ts';
 
 export interface SessionLimits {
@@ -57,6 +57,7 @@ export class Session implements AsyncDisposable {
   readonly #log: Logger;
   readonly #limits: SessionLimits;
   readonly #onNotification: (method: string) => void;
+  readonly #outlet: Outlet;
 
   constructor(socket: WebSocket, options: SessionOptions) {
     const { commands, confirms, log, limits, onNotification } = options;
@@ -68,9 +69,6 @@ export class Session implements AsyncDisposable {
     const watch = new SilenceWatch(socket, this.#limits.silenceMaxMs, () => {
       log.warn('nothing heard of the hub: giving the socket up');
     });
-    socket.on('message', (data: RawData, isBinary) => {
-      this.#receive(data, isBinary);
-    });
     socket.on('error', (error) => {
       log.warn({ err: error }, 'socket fault');
     });
@@ -80,7 +78,11 @@ export class Session implements AsyncDisposable {
     const send = (text: string, sent?: () => void): void => {
       this.#send(text, sent);
     };
-    const detach = commands.attach({ send, confirms });
+    this.#outlet = { send, confirms };
+    const detach = commands.attach(this.#outlet);
+    socket.on('message', (data: RawData, isBinary) => {
+      this.#receive(data, isBinary);
+    });
     socket.once('close', (closeCode, reason) => {
       watch[Symbol.dispose]();
       detach();
@@ -120,7 +122,7 @@ export class Session implements AsyncDisposable {
     const message = parseHubMessage(frameText(data), isBinary);
     switch (message.kind) {
       case 'request':
-        this.#commands.start(message.request);
+        this.#commands.start(message.request, this.#outlet);
         return;
       case 'notification':
         this.#notified(message.notification);

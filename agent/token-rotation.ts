@@ -1,7 +1,5 @@
+import { UNUSED_TOKENS_MAX_COUNT } from '../protocol/limits.ts';
 import { type AgentState, tokensOf } from './state.ts';
-
-// The hub may have taken any of them into force without a use, so none is dropped lightly.
-const UNUSED_TOKENS_MAX_COUNT = 8;
 
 /**
  * A state with a new token in the first place, and behind it the tokens that may be in force: the one
@@ -14,6 +12,7 @@ export function addToken(
 ): AgentState {
   if (token === now.token) return now;
   const unused = tokensOf(now).filter((one) => one !== proven && one !== token);
+  // The hub may have taken any of them into force without a use, so none is dropped lightly.
   return withTokens(now, [token, ...unused.slice(0, UNUSED_TOKENS_MAX_COUNT)], proven);
 }
 

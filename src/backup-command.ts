@@ -1,6 +1,6 @@
 import type { Config } from './config.ts';
+import type { Output } from './output.ts';
 import { StartError } from './start-error.ts';
-import type { Output } from './token-command.ts';
 
 /** `tomo backup FILE`. Throws StartError. */
 export async function runBackup(

@@ -43,6 +43,8 @@ const proxies = z
   .pipe(z.array(z.string().refine(isNetwork, PROXIES_RANGE)))
   .default([]);
 
+const TLS_FILES_TOGETHER = '--tls-cert and --tls-key go together: give both';
+
 const configSchema = z
   .object({
     host: z.string().min(1).default('127.0.0.1'),
@@ -71,9 +73,13 @@ const configSchema = z
       .min(TOKEN_MIN_CHARS, `at least ${TOKEN_MIN_CHARS} characters`)
       .optional(),
   })
-  .refine((config) => (config.tlsCert === undefined) === (config.tlsKey === undefined), {
+  .refine((config) => config.tlsCert === undefined || config.tlsKey !== undefined, {
     path: ['tlsCert'],
-    message: 'goes with --tls-key, and the other way round',
+    message: TLS_FILES_TOGETHER,
+  })
+  .refine((config) => config.tlsKey === undefined || config.tlsCert !== undefined, {
+    path: ['tlsKey'],
+    message: TLS_FILES_TOGETHER,
   })
   .refine((config) => config.tlsCert === undefined || !config.tlsSelfSigned, {
     path: ['tlsSelfSigned'],
@@ -182,7 +188,7 @@ function invalidSetting(error: z.ZodError, flags: Record<string, unknown>): Star
   const issue = error.issues[0];
   const key = String(issue?.path[0] ?? '');
   const name = key.replace(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`);
-  const source = flags[name] === undefined && key !== 'host' ? environmentName(name) : `--${name}`;
+  const source = flags[name] === undefined ? environmentName(name) : `--${name}`;
   return new StartError(`tomo: ${source}: ${issue?.message ?? error.message}`, 2, error);
 }
 

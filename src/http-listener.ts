@@ -3,15 +3,18 @@ import { createServer as createTlsServer, Server as TlsServer } from 'node:https
 import type { AddressInfo } from 'node:net';
 import type { Duplex } from 'node:stream';
 import type { Logger } from 'pino';
-import { CONNECTIONS_MAX_COUNT, HTTP_HEADERS_TIMEOUT_MS } from '../protocol/limits.ts';
+import {
+  CONNECTIONS_MAX_COUNT,
+  HTTP_HEADERS_TIMEOUT_MS,
+  HTTP_REQUEST_TIMEOUT_MS,
+} from '../protocol/limits.ts';
+import { refuseUpgrade } from './agent-hub/refuse-upgrade.ts';
 import { StartError } from './start-error.ts';
 import { CertificateWatch } from './tls/certificate-watch.ts';
 import type { ServerCertificate } from './tls/server-certificate.ts';
 
 const MCP_PATH = '/mcp';
 const AGENT_PATH = '/ws/agent';
-/** A request that has not arrived whole after so long is cut off, however slowly it goes on. */
-const REQUEST_TIMEOUT_MS = 60_000;
 /** How often connections are looked at for the limits above. */
 const CONNECTIONS_CHECK_MS = 1_000;
 /** Dropped connections are told of at most so often. */
@@ -106,7 +109,7 @@ function newServer({ certificate: tls, limits = {}, log }: ListenOptions, base: 
   const headersTimeout = limits.headersMs ?? HTTP_HEADERS_TIMEOUT_MS;
   const options = {
     headersTimeout,
-    requestTimeout: limits.requestMs ?? REQUEST_TIMEOUT_MS,
+    requestTimeout: limits.requestMs ?? HTTP_REQUEST_TIMEOUT_MS,
     connectionsCheckingInterval: CONNECTIONS_CHECK_MS,
     // An upgrade that nobody here offers may be ignored (RFC 9110, section 7.8).
     shouldUpgradeCallback: (request: IncomingMessage) => pathOf(request, base) === AGENT_PATH,
@@ -169,12 +172,6 @@ function upgrade(
   stream.on('error', () => stream.destroy());
   if (path === AGENT_PATH) routes.agent(request, stream, head);
   else refuseUpgrade(stream, '404 Not Found');
-}
-
-/** Answers an upgrade with a status and closes: ended only, it would stay half open as long as the peer likes. */
-export function refuseUpgrade(stream: Duplex, status: string): void {
-  stream.once('finish', () => stream.destroy());
-  stream.end(`HTTP/1.1 ${status}\r\nConnection: close\r\n\r\n`);
 }
 
 /** The path as it is here: proxies take the base path off, or leave it. */

@@ -3,6 +3,7 @@ import type { Logger } from 'pino';
 import type { Access } from '../protocol/access.ts';
 import { AgentHub } from './agent-hub/agent-hub.ts';
 import { clientAddressOf } from './agent-hub/client-address.ts';
+import { refuseUpgrade } from './agent-hub/refuse-upgrade.ts';
 import { databaseFile, migrationsDir } from './database-file.ts';
 import { openDatabase, type TomoDatabase } from './db/database.ts';
 import { DatabaseError } from './db/errors.ts';
@@ -12,7 +13,7 @@ import { LocalFleet } from './fleet/local-fleet.ts';
 import type { Owner } from './fleet/membership.ts';
 import type { OwnerInfo, Serving } from './fleet/operations.ts';
 import { TokenRotation } from './fleet/token-rotation.ts';
-import { HttpListener, type Routes, refuseUpgrade } from './http-listener.ts';
+import { HttpListener, type Routes } from './http-listener.ts';
 import { AccessTokens } from './mcp/access-tokens.ts';
 import { McpHttp } from './mcp/http.ts';
 import { prometheusText } from './prometheus.ts';
@@ -121,11 +122,12 @@ function ownerInfo(kind: OwnerInfo['kind'], serving: Serving, listener: HttpList
 
 /**
  * The certificate that agents are to hold Tomo to: its own, which no CA vouches for. Not one that a CA
- * renews, and not if they reach Tomo through a proxy, whose certificate they see.
+ * renews; null if they reach Tomo through a proxy, whose certificate they see instead.
  */
-function agentsPin(serving: Serving, listener: HttpListener): string | undefined {
+function agentsPin(serving: Serving, listener: HttpListener): string | null | undefined {
+  if (!serving.tlsSelfSigned) return undefined;
   const throughProxy = serving.publicUrl !== undefined && serving.trustedProxies.length > 0;
-  return serving.tlsSelfSigned && !throughProxy ? listener.fingerprint : undefined;
+  return throughProxy ? null : listener.fingerprint;
 }
 
 function routesOf(hub: AgentHub, mcp: McpHttp, tokens: AccessTokens): Routes {

@@ -44,6 +44,21 @@ describe('the list of tokens', () => {
   });
 });
 
+describe('a hint', () => {
+  it('names the data directory, if it is not the default one', async () => {
+    const told: string[] = [];
+    const output = {
+      stdout: { write: () => undefined },
+      stderr: { write: (text: string) => told.push(text) },
+    };
+    await changeTokens({ kind: 'add', name: 'ci', access: 'read' }, { dataDir }, output);
+    expect(told).toEqual([expect.stringContaining(`"tomo token rm ci --data-dir ${dataDir}"`)]);
+    await expect(run({ kind: 'remove', name: 'x' })).rejects.toMatchObject({
+      message: expect.stringContaining(`"tomo token ls --data-dir ${dataDir}"`),
+    });
+  });
+});
+
 describe('what cannot be done', () => {
   it('is told with the exit status of what was typed wrong, or of what stands in the way', async () => {
     const add = { kind: 'add', name: 'ci', access: 'read' } as const;

@@ -1,7 +1,9 @@
 import type { Access } from '../protocol/access.ts';
 import { TomoError } from '../protocol/errors.ts';
-import type { Config } from './config.ts';
+import { type Config, defaultDataDir } from './config.ts';
 import { addToken, listTokens, removeToken, type TokenEntry } from './mcp/access-tokens.ts';
+import type { Output } from './output.ts';
+import { shellQuote } from './provisioning/shell-quote.ts';
 import { StartError } from './start-error.ts';
 
 const USAGE =
@@ -13,12 +15,6 @@ export type TokenAction =
   | { readonly kind: 'list' }
   | { readonly kind: 'add'; readonly name: string; readonly access: Access }
   | { readonly kind: 'remove'; readonly name: string };
-
-/** Where a command writes, and whether a person reads it there. */
-export interface Output {
-  readonly stdout: { readonly isTTY?: boolean; write(text: string): unknown };
-  readonly stderr: { write(text: string): unknown };
-}
 
 /** Reads the words after `tomo token`. Throws StartError (exit 2) saying what it takes. */
 export function tokenAction(words: readonly string[], access: Access | undefined): TokenAction {
@@ -53,31 +49,38 @@ export async function changeTokens(
     case 'add': {
       const { name, access } = action;
       stdout.write(`${await added(dataDir, name, access)}\n`);
-      stderr.write(`Keep it now, it is shown this once; "tomo token rm ${name}" ends it.\n`);
+      const end = commandLine(dataDir, `rm ${name}`);
+      stderr.write(`Keep it now, it is shown this once; "${end}" ends it.\n`);
       return;
     }
     case 'list':
       stdout.write(table(await listTokens(dataDir), stdout.isTTY === true));
       return;
     case 'remove':
-      if (await removeToken(dataDir, action.name).catch(explained)) return;
+      if (await removeToken(dataDir, action.name).catch(refused)) return;
       throw new StartError(
-        `tomo token: there is no token "${action.name}"; "tomo token ls" shows the named ones`,
+        `tomo token: there is no token "${action.name}"; "${commandLine(dataDir, 'ls')}" shows the named ones`,
         1,
       );
   }
 }
 
 function added(dataDir: string, name: string, access: Access): Promise<string> {
-  return addToken(dataDir, name, access).catch(explained);
+  return addToken(dataDir, name, access).catch(refused);
 }
 
 /** A name that cannot be one was typed wrong; anything else stands in the way. */
-function explained(error: unknown): never {
+function refused(error: unknown): never {
   if (error instanceof TomoError && error.name === 'INVALID_PARAMS') {
     throw new StartError(`tomo token: ${error.message}`, 2, error);
   }
   throw error;
+}
+
+/** As it works for whoever named a data directory. */
+function commandLine(dataDir: string, words: string): string {
+  const where = dataDir === defaultDataDir() ? '' : ` --data-dir ${shellQuote(dataDir)}`;
+  return `tomo token ${words}${where}`;
 }
 
 /** For a person with columns and a heading, for a program with tabs alone. */

@@ -1,5 +1,6 @@
 import { z } from 'zod';
 import { DATABASE_FILE } from '../database-file.ts';
+import { tokenNameOf } from '../token-name.ts';
 
 /** A backup is a tar file: the manifest first, then what it names. */
 
@@ -11,9 +12,9 @@ export const SMALL_MEMBER_MAX_BYTES = 1024 * 1024;
 export const MEMBERS_MAX_COUNT = 2_000;
 
 /** Directories of the data directory whose files belong to a backup, and what these may be called. */
-export const BACKED_UP_DIRS: Readonly<Record<string, RegExp>> = {
-  tokens: /^[a-z0-9][a-z0-9._-]{0,62}\.json$/,
-  tls: /^[a-z0-9][a-z0-9._-]{0,62}$/,
+export const BACKED_UP_DIRS: Readonly<Record<string, (file: string) => boolean>> = {
+  tokens: (file) => tokenNameOf(file) !== undefined,
+  tls: (file) => /^[a-z0-9][a-z0-9._-]{0,62}$/.test(file),
 };
 /** Files of the data directory that belong to a backup. */
 export const BACKED_UP_FILES = [DATABASE_FILE, 'token'] as const;
@@ -23,7 +24,7 @@ export function isMemberName(name: string): boolean {
   if (BACKED_UP_FILES.some((file) => file === name)) return true;
   const [dir = '', file = '', ...deeper] = name.split('/');
   const allowed = Object.hasOwn(BACKED_UP_DIRS, dir) ? BACKED_UP_DIRS[dir] : undefined;
-  return deeper.length === 0 && allowed?.test(file) === true;
+  return deeper.length === 0 && allowed?.(file) === true;
 }
 
 const memberSchema = z.object({

@@ -9,6 +9,7 @@ import { VERSION } from '../../protocol/version.ts';
 import { DATABASE_FILE, databaseFile } from '../database-file.ts';
 import { DatabaseError } from '../db/errors.ts';
 import { snapshot } from '../db/snapshot.ts';
+import { hasCode, noneIfAbsent } from '../file-error.ts';
 import { StartError } from '../start-error.ts';
 import {
   BACKED_UP_DIRS,
@@ -118,7 +119,7 @@ async function smallSources(dataDir: string): Promise<Source[]> {
   const names = ['token'];
   for (const [dir, allowed] of Object.entries(BACKED_UP_DIRS)) {
     const files = await readdir(join(dataDir, dir)).catch(noneIfAbsent);
-    names.push(...files.filter((file) => allowed.test(file)).map((file) => `${dir}/${file}`));
+    names.push(...files.filter(allowed).map((file) => `${dir}/${file}`));
   }
   const sources = await Promise.all(names.map((name) => smallSource(dataDir, name)));
   return sources.filter((source) => source !== undefined);
@@ -138,14 +139,6 @@ async function smallSource(dataDir: string, name: string): Promise<Source | unde
 
 function undefinedIfAbsent(error: unknown): undefined {
   if (!hasCode(error, 'ENOENT')) throw error;
-}
-
-function noneIfAbsent(error: unknown): string[] {
-  return undefinedIfAbsent(error) ?? [];
-}
-
-function hasCode(error: unknown, code: string): boolean {
-  return error instanceof Error && 'code' in error && error.code === code;
 }
 
 function nothingThere(dataDir: string): StartError {

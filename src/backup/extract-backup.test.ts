@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto';
-import { mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { buffer } from 'node:stream/consumers';
 import { type Header, pack } from 'tar-stream';
@@ -52,8 +52,8 @@ async function expectRefused(file: string): Promise<Error> {
   const dataDir = join(parent, 'data');
   const refusal: unknown = await restore(dataDir, file, { replace: false }).catch((error) => error);
   expect(refusal).toMatchObject(failure);
-  expect(readdirSync(parent)).toEqual(['data']);
-  expect(readdirSync(dataDir).filter((name) => !name.startsWith('owner.lock'))).toEqual([]);
+  const left = readdirSync(parent, { recursive: true, encoding: 'utf8' });
+  expect(left.filter((name) => !/^data([\\/]owner\.lock.*)?$/.test(name))).toEqual([]);
   return refusal as Error;
 }
 
@@ -124,7 +124,9 @@ describe('an archive that is no sound backup is refused, and nothing of it kept:
   it('no archive, an empty one, a directory, nothing', async () => {
     const garbage = join(temporaryDirectory(), 'garbage');
     writeFileSync(garbage, 'x'.repeat(5_000));
-    await expectRefused(garbage);
+    expect((await expectRefused(garbage)).message).toContain(
+      'is not a backup that tomo backup made',
+    );
     writeFileSync(garbage, '');
     await expectRefused(garbage);
     rmSync(garbage);
@@ -132,6 +134,14 @@ describe('an archive that is no sound backup is refused, and nothing of it kept:
     mkdirSync(garbage);
     await expectRefused(garbage);
     await expectRefused(await archiveOf([{ name: 'manifest.json', content: '{' }]));
+  });
+
+  it('no backup at all, before a data directory is made for it', async () => {
+    const file = join(temporaryDirectory(), 'package.json');
+    writeFileSync(file, '{}');
+    const dataDir = join(temporaryDirectory(), 'data');
+    await expect(restore(dataDir, file, { replace: false })).rejects.toMatchObject(failure);
+    expect(existsSync(dataDir)).toBe(false);
   });
 
   it('a backup that is cut off anywhere', async () => {

@@ -20,43 +20,64 @@ import {
 
 type Entry = Extract extends AsyncIterable<infer E> ? E : never;
 
+/** What a backup says that it holds. Throws StartError for a file that is none. */
+export async function backupManifest(file: string): Promise<BackupManifest> {
+  return unpacked(file, async (tar) => {
+    let isArchive = false;
+    try {
+      for await (const entry of tar) {
+        isArchive = true;
+        return await readManifest(entry, file);
+      }
+    } catch (error) {
+      throw isArchive ? error : noBackup(file, error);
+    }
+    throw noBackup(file);
+  });
+}
+
 /**
  * Writes the members of a backup into a directory that has the subdirectories they need. Nothing but
  * what the manifest names, and a backup may hold, is written. Throws StartError for a file that is no
  * whole backup, and what the file system throws.
  */
-export async function extractBackup(file: string, dir: string): Promise<BackupManifest> {
+export async function extractBackup(
+  file: string,
+  { members }: BackupManifest,
+  dir: string,
+): Promise<void> {
+  const missing = new Map(members.map((member) => [member.name, member]));
+  await unpacked(file, async (tar) => {
+    let isManifest = true;
+    for await (const entry of tar) {
+      if (isManifest) {
+        isManifest = false;
+        entry.resume();
+        continue;
+      }
+      const member = missing.get(entry.header.name);
+      if (member === undefined || entry.header.type !== 'file') throw unexpected(file, entry);
+      missing.delete(member.name);
+      if (!(await writeMember(entry, member, join(dir, member.name)))) throw damaged(file);
+    }
+  });
+  if (missing.size > 0) throw damaged(file);
+}
+
+/** Reads an archive. Whatever is not whole ends as a StartError. */
+async function unpacked<T>(file: string, read: (tar: Extract) => Promise<T>): Promise<T> {
   await using archive = await opened(file);
   const tar = extract();
   // Whatever ends the reading ends the unpacking with the same error.
   const reading = pipeline(archive.createReadStream(), tar).catch(() => null);
   try {
-    return await unpack(tar, file, dir);
+    return await read(tar);
   } catch (error) {
     throw error instanceof StartError || isFileFault(error) ? error : damaged(file, error);
   } finally {
     tar.destroy();
     await reading;
   }
-}
-
-async function unpack(tar: Extract, file: string, dir: string): Promise<BackupManifest> {
-  let manifest: BackupManifest | undefined;
-  const missing = new Map<string, BackupMember>();
-  for await (const entry of tar) {
-    if (manifest === undefined) {
-      manifest = await readManifest(entry, file);
-      for (const member of manifest.members) missing.set(member.name, member);
-      continue;
-    }
-    const member = missing.get(entry.header.name);
-    if (member === undefined || entry.header.type !== 'file') throw unexpected(file, entry);
-    missing.delete(member.name);
-    if (!(await writeMember(entry, member, join(dir, member.name)))) throw damaged(file);
-  }
-  if (manifest === undefined) throw noBackup(file);
-  if (missing.size > 0) throw damaged(file);
-  return manifest;
 }
 
 async function readManifest(entry: Entry, file: string): Promise<BackupManifest> {
@@ -112,7 +133,7 @@ function isFileFault(error: unknown): boolean {
 }
 
 function noBackup(file: string, cause?: unknown): StartError {
-  return new StartError(`tomo restore: ${file} is not a backup that Tomo made`, 1, cause);
+  return new StartError(`tomo restore: ${file} is not a backup that tomo backup made`, 1, cause);
 }
 
 function newer(file: string): StartError {

@@ -7,7 +7,7 @@ import { acquireOwnerLock, type OwnerLock } from '../db/owner-lock.ts';
 import { verifyDatabase } from '../db/snapshot.ts';
 import { StartError } from '../start-error.ts';
 import type { BackupManifest } from './backup-archive.ts';
-import { extractBackup } from './extract-backup.ts';
+import { backupManifest, extractBackup } from './extract-backup.ts';
 import {
   commitRestore,
   hasUnfinishedRestore,
@@ -36,11 +36,13 @@ export async function restore(
   file: string,
   { replace }: { readonly replace: boolean },
 ): Promise<RestoreSummary> {
+  // Whoever names the wrong file is not left with a new data directory.
+  const manifest = await backupManifest(file);
   prepareDataDir(dataDir);
   using _lock = lockOf(dataDir);
   if (!replace && existsSync(databaseFile(dataDir))) throw occupied(dataDir);
   try {
-    const manifest = await staged(dataDir, file);
+    await stage(dataDir, file, manifest);
     return summaryOf(manifest, commit(dataDir, manifest));
   } catch (error) {
     removeStagingDir(dataDir);
@@ -49,11 +51,10 @@ export async function restore(
 }
 
 /** Puts the backup's files into the staging directory, and finds them sound. */
-async function staged(dataDir: string, file: string): Promise<BackupManifest> {
+async function stage(dataDir: string, file: string, manifest: BackupManifest): Promise<void> {
   const staging = newStagingDir(dataDir);
-  const manifest = await extractBackup(file, staging);
+  await extractBackup(file, manifest, staging);
   verifyDatabase(join(staging, DATABASE_FILE), migrationsDir());
-  return manifest;
 }
 
 /** Answers what was moved aside. */

@@ -29,7 +29,7 @@ describe('copies of an agent', () => {
       last_host: { machine_id: 'two' },
       next_step: expect.stringContaining('accept_machine'),
     });
-    const accept = { server_ids: ['web-1'], settings: { accept_machine: true } };
+    const accept = { server_ids: ['web-1'], settings: { accept_machine: 'two' } };
     expect((await perform('configure_agents', accept)).agents).toMatchObject([{ applied: true }]);
     expect((await test.row(agentId))?.identity).toMatchObject({ machine_id: 'two' });
     expect((await test.rejoin(token, host('two'))).welcome).toMatchObject({
@@ -61,7 +61,7 @@ describe('copies of an agent', () => {
     await expect(
       fleet.perform('configure_agents', {
         server_ids: ['web-1', 'web-2'],
-        settings: { accept_machine: true, metrics_interval: 10 },
+        settings: { accept_machine: 'two', metrics_interval: 10 },
       }),
     ).rejects.toMatchObject({ name: 'CONFLICT', facts: { server_ids: ['web-2'] } });
     expect([await agents.list({ limit: 9 }), await settings.all()]).toEqual(before);

@@ -24,11 +24,12 @@ export function duplicatesOf({ hub }: FleetContext, agent: AgentRow): Duplicates
 
 function aboutRefused(serverId: string, { lastHost }: DuplicateCounts): string {
   const named = lastHost?.hostname === undefined ? '' : ` (${JSON.stringify(lastHost.hostname)})`;
-  const accept = JSON.stringify({ server_ids: [serverId], settings: { accept_machine: true } });
+  const machine = lastHost?.machine_id ?? lastHost?.engine_id;
+  const accept = JSON.stringify({ server_ids: [serverId], settings: { accept_machine: machine } });
   return [
     `Another machine${named} came with a copy of this agent's token and was refused.`,
     'If it is a copy of the server, give it an agent of its own: install_agent with another server_id.',
-    `If the server moved to it, configure_agents ${accept}.`,
+    `If the server moved to it, stop the old agent, call configure_agents ${accept}, and restart the agent there.`,
     'If nobody knows it, the token was taken: revoke_agent, then install_agent.',
   ].join(' ');
 }

@@ -1,17 +1,13 @@
 import { TomoError } from '../../protocol/errors.ts';
 import { hostSchema } from '../../protocol/handshake.ts';
 import { type Metrics } from '../../protocol/telemetry.ts';
-import { effectiveConfig } from '../agent-hub/agent-config.ts';
+import { effectiveAddress, effectiveConfig } from '../agent-hub/agent-config.ts';
 import type { AgentRow } from '../db/agent-row.ts';
 import type { MetricsRow } from '../db/metrics-repository.ts';
 import { duplicatesOf } from './agent-duplicates.ts';
 import { agentOf, type FleetContext, isoTime } from './fleet-context.ts';
-import {
-  type AgentSummary,
-  type ArgsOf,
-  type OperationResult,
-  serverIdSchema,
-} from './operations.ts';
+import { type AgentSummary, type ArgsOf, type OperationResult } from './operations.ts';
+import { serverIdSchema } from './schema-fields.ts';
 
 /** How long a status waits for the agent to answer its ping. */
 const PING_WAIT_MS = 2_000;
@@ -25,6 +21,7 @@ export async function agentStatus(
   const latency = await context.hub.latency(agent.id, AbortSignal.timeout(PING_WAIT_MS));
   const connected = context.hub.connected(agent.id);
   const latest = await latestMetrics(context, agent.id);
+  const settings = await context.db.settings.all();
   return {
     ...summaryOf(context, agent),
     registered_at: isoTime(agent.registeredAt),
@@ -33,12 +30,29 @@ export async function agentStatus(
     latency_ms: latency === undefined ? null : Math.round(latency * 100) / 100,
     host: hostSchema.nullable().catch(null).parse(agent.host),
     capabilities: agent.capabilities,
-    config: effectiveConfig(await context.db.settings.all(), agent.config),
+    config: effectiveConfig(settings, agent.config),
     metrics: latest?.metrics ?? null,
     metrics_at: isoTime(latest?.at),
     health: context.hub.telemetry.latestHealth(agent.id)?.health ?? null,
     token: tokenOf(agent),
     duplicates: duplicatesOf(context, agent),
+    move: moveOf(context, agent, settings),
+  };
+}
+
+function moveOf(
+  { hub }: FleetContext,
+  agent: AgentRow,
+  settings: Readonly<Record<string, string>>,
+): OperationResult<'get_agent_status'>['move'] {
+  const wanted = effectiveAddress(settings, agent.config);
+  const dialled = hub.connected(agent.id)?.hello.server_url;
+  if (wanted === undefined || dialled === wanted.server_url) return null;
+  const failed = hub.telemetry.latestMoveFailure(agent.id);
+  return {
+    server_url: wanted.server_url,
+    failed_at: isoTime(failed?.at),
+    cause: failed?.failure.cause ?? null,
   };
 }
 

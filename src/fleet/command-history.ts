@@ -2,8 +2,9 @@ import { z } from 'zod';
 import { grants } from '../../protocol/access.ts';
 import { findCommand } from '../../protocol/commands/catalogue.ts';
 import { requiredAccess } from '../../protocol/commands/required-access.ts';
-import { TomoError } from '../../protocol/errors.ts';
+import { errorName, TomoError } from '../../protocol/errors.ts';
 import type { CommandRow } from '../db/command-repository.ts';
+import { FLEET } from './audit-params.ts';
 import type { Caller } from './fleet.ts';
 import { type FleetContext, isoTime } from './fleet-context.ts';
 import type { ArgsOf, OperationResult } from './operations.ts';
@@ -18,7 +19,8 @@ export async function commandHistory(
 ): Promise<HistoryResult> {
   const { server_id, actor, method, status, since, until, cursor, limit } = args;
   const rows = await context.db.commands.recent({
-    serverId: server_id,
+    // What was done to all of them was done to this one.
+    serverIds: server_id === undefined ? undefined : [server_id, FLEET],
     actor,
     method,
     status,
@@ -37,15 +39,18 @@ export async function commandHistory(
 
 function shown(row: CommandRow, access: Caller['access']): HistoryResult['commands'][number] {
   const { errorCode: code, errorMessage } = row;
+  const isReadable = mayRead(row, access);
   return {
     command_id: row.id,
     server_id: row.serverId,
     actor: row.actor,
     origin: row.origin,
     method: row.method,
-    params: mayRead(row, access) ? row.params : withoutValues(row.params),
+    params: isReadable ? row.params : withoutValues(row.params),
     status: row.status,
-    ...(code === null ? {} : { error: { code, message: errorMessage ?? '' } }),
+    ...(code === null
+      ? {}
+      : { error: { code, message: (isReadable ? errorMessage : undefined) ?? errorName(code) } }),
     started_at: isoTime(row.startedAt),
     duration_ms: row.durationMs,
     result_bytes: row.resultBytes,

@@ -10,7 +10,7 @@ import {
 } from './configure-rules.ts';
 import type { Caller } from './fleet.ts';
 import type { FleetContext } from './fleet-context.ts';
-import { FLEET_SETTING_KEYS } from './fleet-settings.ts';
+import { FLEET_SETTING_KEYS, fleetSettings } from './fleet-settings.ts';
 import type { ArgsOf, OperationResult } from './operations.ts';
 import { requireAdmin } from './require-admin.ts';
 import { tellAgent } from './tell-agent.ts';
@@ -37,7 +37,7 @@ export async function configureAgents(
   requireAdmin(caller, 'configure_agents');
   const { server_ids, labels, settings } = args;
   refuseWrongScope(args);
-  const address = addressChange(settings);
+  const address = addressChange(settings, context.fingerprint ?? undefined);
   const agents = await selected(context, { server_ids, labels });
   refuseForAgents(agents, settings, context.hub);
   const now = Date.now();
@@ -51,7 +51,8 @@ export async function configureAgents(
       ...(await Promise.all(batch.map((agent) => tellAgent(context, agent.id, settings)))),
     );
   }
-  return { scope: whole ? 'fleet' : 'selected', agents: results };
+  const fleet = fleetSettings(await context.db.settings.all());
+  return { scope: whole ? 'fleet' : 'selected', agents: results, fleet };
 }
 
 async function selected(
@@ -92,7 +93,9 @@ async function change(
   agent: AgentRow,
   { settings, address, now }: Change,
 ): Promise<void> {
-  if (settings.accept_machine === true) await hub.acceptMachine(agent.id);
+  if (settings.accept_machine !== undefined) {
+    await hub.acceptMachine(agent.id, settings.accept_machine);
+  }
   if (settings.access !== undefined) {
     const lowered = await db.agents.lowerAccess(agent.id, settings.access, now);
     if (lowered) await hub.setAccess(agent.id, settings.access);

@@ -2,6 +2,7 @@ import { grants } from '../../protocol/access.ts';
 import { TomoError } from '../../protocol/errors.ts';
 import { hubUrlSchema, plainFingerprint } from '../../protocol/hub-address.ts';
 import type { AgentHub } from '../agent-hub/agent-hub.ts';
+import { isCalled } from '../agent-hub/machine-identity.ts';
 import type { AgentRow } from '../db/agent-row.ts';
 import { hubWebSocketUrl } from '../provisioning/hub-address.ts';
 import { FLEET_SETTING_KEYS } from './fleet-settings.ts';
@@ -18,7 +19,7 @@ export function refuseWrongScope({ server_ids, labels, settings }: Args): void {
       'access is lowered for chosen agents: name them with server_ids or labels. For the whole server there is --read-only.',
     );
   }
-  if (settings.accept_machine === true && server_ids === undefined) {
+  if (settings.accept_machine !== undefined && server_ids === undefined) {
     throw invalid('accept_machine is for agents that you name: give server_ids.');
   }
   if (whole) return;
@@ -37,8 +38,11 @@ export function refuseForAgents(
 ): void {
   const raised = access && agents.filter((agent) => !grants(agent.access, access));
   if (raised !== undefined && raised.length > 0) throw mayNotRise(raised, access);
-  if (accept_machine !== true) return;
-  const unasked = agents.filter((agent) => hub.duplicates(agent.id).refused === 0);
+  if (accept_machine === undefined) return;
+  const unasked = agents.filter(({ id }) => {
+    const { lastHost } = hub.duplicates(id);
+    return lastHost === undefined || !isCalled(lastHost, accept_machine);
+  });
   if (unasked.length > 0) throw noMachineRefused(unasked);
 }
 
@@ -48,9 +52,20 @@ export interface AddressChange {
   readonly server_fingerprint: string | null;
 }
 
-/** The change of address that the settings ask for, if any. Throws INVALID_PARAMS. */
-export function addressChange(settings: Settings): AddressChange | undefined {
-  const { server_url, server_fingerprint = null } = settings;
+/**
+ * The change of address that the settings ask for, if any. With TLS it is taken for this very server's
+ * (`own`: what its agents are pinned to) unless told otherwise. Throws INVALID_PARAMS.
+ */
+export function addressChange(
+  settings: Settings,
+  own: string | undefined,
+): AddressChange | undefined {
+  const { server_url } = settings;
+  const isPinned = own !== undefined && /^(?:https|wss):/i.test(server_url ?? '');
+  const server_fingerprint =
+    settings.server_fingerprint === undefined && isPinned
+      ? own
+      : (settings.server_fingerprint ?? null);
   if (server_url === undefined) {
     if (settings.server_fingerprint === undefined) return undefined;
     throw invalid('server_fingerprint goes with server_url: give both.');
@@ -94,7 +109,7 @@ function noMachineRefused(agents: readonly AgentRow[]): TomoError {
   const names = agents.map(({ serverId }) => serverId).join(', ');
   return new TomoError(
     'CONFLICT',
-    `No other machine was refused since Tomo started for: ${names}. Nothing was changed. Start the agent on its new machine, wait until get_agent_status shows it under duplicates, then call again.`,
+    `That is not the machine that was refused last for: ${names}. Nothing was changed. Start the agent on its new machine, wait until get_agent_status shows it under duplicates, then call again with the machine_id of its last_host.`,
     { facts: { server_ids: agents.map(({ serverId }) => serverId) } },
   );
 }

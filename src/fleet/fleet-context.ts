@@ -21,9 +21,10 @@ export interface FleetContext {
   readonly publicUrl: string;
   /**
    * SHA-256 (hex) of the certificate at `publicUrl`, for agents to expect; left out where CAs vouch for
-   * the certificate, which is then replaced without their knowing.
+   * the certificate, which is then replaced without their knowing; null: Tomo's own certificate, which
+   * agents do not see because a proxy shows them another.
    */
-  readonly fingerprint?: string | undefined;
+  readonly fingerprint?: string | null | undefined;
   /** Where hub and MCP endpoint listen, and under which rules. */
   readonly owner: OwnerInfo;
   /** Lets go of the data directory once the answer is out, for a server that asks for it. */

@@ -28,6 +28,15 @@ export function tokenRotationMs(settings: Rows): number | undefined {
   return days === 0 ? undefined : days * DAY_MS;
 }
 
+/** All of them, as configure_agents answers them. */
+export function fleetSettings(settings: Rows): Record<keyof typeof FLEET_SETTING_KEYS, number> {
+  return {
+    token_rotation_days: numberOf(settings, 'token_rotation_days', 0),
+    token_grace_minutes: tokenGraceMs(settings) / MINUTE_MS,
+    code_ttl_minutes: codeTtlMs(settings) / MINUTE_MS,
+  };
+}
+
 /** A row that holds no such number stands for the default. */
 function numberOf(
   settings: Rows,

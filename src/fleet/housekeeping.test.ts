@@ -1,7 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import { pino } from 'pino';
 import { expect, it } from 'vitest';
-import { DETACHED_MAX_MS } from '../../protocol/limits.ts';
+import { CALL_TIMEOUT_MAX_MS, DETACHED_MAX_MS, RUNNING_MARGIN_MS } from '../../protocol/limits.ts';
 import { temporaryDatabase } from '../../test/support/temporary-database.ts';
 import { tidy } from './housekeeping.ts';
 
@@ -32,6 +32,32 @@ it('agents that are away are waited for as long as the limit says, then their co
       { status: 'detached', errorCode: 1_002 },
     ]),
   );
+});
+
+it('a command that still runs when no call can wait any more is lost', async () => {
+  const { db } = temporaryDatabase();
+  const latest = NOW - CALL_TIMEOUT_MAX_MS - RUNNING_MARGIN_MS;
+  for (const [id, startedAt] of [
+    ['over', latest - 1],
+    ['may end', latest],
+  ] as const) {
+    await db.commands.begin({
+      id,
+      serverId: 'web-1',
+      agentId: 'a1',
+      actor: 'http',
+      origin: null,
+      instanceId: null,
+      method: 'system.exec',
+      params: {},
+      startedAt,
+    });
+  }
+  await tidy(db, pino({ level: 'silent' }), NOW);
+  expect(await db.commands.recent({ limit: 10 })).toMatchObject([
+    { id: 'may end', status: 'running' },
+    { id: 'over', status: 'lost', errorCode: 1_013, durationMs: null },
+  ]);
 });
 
 it('a round that fails is logged, and the next one is tried all the same', async () => {

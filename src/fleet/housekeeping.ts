@@ -1,6 +1,6 @@
 import type { Logger } from 'pino';
-import { DETACHED_MAX_MS } from '../../protocol/limits.ts';
-import { neverCameBack } from '../agent-hub/connection-errors.ts';
+import { CALL_TIMEOUT_MAX_MS, DETACHED_MAX_MS, RUNNING_MARGIN_MS } from '../../protocol/limits.ts';
+import { endNotRecorded, neverCameBack } from '../agent-hub/connection-errors.ts';
 import type { TomoDatabase } from '../db/database.ts';
 
 /** Often, because a round is one transaction that everything else waits for. */
@@ -33,6 +33,10 @@ export async function tidy(db: TomoDatabase, log: Logger, now: number = Date.now
     await db.events.deleteBefore(now - EVENTS_KEPT_MS);
     await db.events.deleteExcess();
     await db.commands.loseDetachedBefore(now - DETACHED_MAX_MS, neverCameBack());
+    await db.commands.loseRunningBefore(
+      now - CALL_TIMEOUT_MAX_MS - RUNNING_MARGIN_MS,
+      endNotRecorded(),
+    );
     await db.commands.deleteBefore(now - AUDIT_KEPT_MS);
   } catch (error) {
     log.error({ err: error }, 'housekeeping failed; it is tried again in the next round');

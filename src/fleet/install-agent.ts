@@ -112,7 +112,8 @@ async function issueCode(
     return { text, expiresAt: code.expiresAt, agent, isTicket: false };
   }
   const { text: ticket, ...codeOfTicket } = await newCode(context);
-  await context.db.agents.issueTicket({ agentId: agent.id, ...codeOfTicket });
+  const { access } = args;
+  await context.db.agents.issueTicket({ agentId: agent.id, access, ...codeOfTicket });
   return { text: ticket, expiresAt: codeOfTicket.expiresAt, agent, isTicket: true };
 }
 

@@ -4,6 +4,8 @@ import { agentConfigSchema, hostSchema } from '../../protocol/handshake.ts';
 import { CALL_TIMEOUT_MAX_MS } from '../../protocol/limits.ts';
 import { healthSchema, metricsSchema } from '../../protocol/telemetry.ts';
 import { deploySchema } from '../provisioning/deploy-target.ts';
+import { historyArgs, historyResult } from './history-schema.ts';
+import { COMMAND_STATUSES, isoTime, PAGE_MAX_COUNT, serverIdSchema } from './schema-fields.ts';
 import { settingsSchema } from './settings-schema.ts';
 
 /**
@@ -18,28 +20,8 @@ export const AGENT_STATUSES = [
   'updating',
   'revoked',
 ] as const;
-/** How a command can stand; `running` only in the history. */
-export const COMMAND_STATUSES = [
-  'running',
-  'succeeded',
-  'failed',
-  'timed_out',
-  'cancelled',
-  'detached',
-  'lost',
-] as const;
-
 const LABELS_MAX_COUNT = 64;
 const PAGE_DEFAULT_COUNT = 100;
-const PAGE_MAX_COUNT = 1_000;
-
-export const serverIdSchema = z
-  .string()
-  .regex(
-    /^[a-z0-9][a-z0-9._-]{0,62}$/,
-    '1 to 63 characters of a-z 0-9 . _ -, starting with a letter or digit',
-  )
-  .describe('The server’s name in Tomo, such as "web-1".');
 
 const labelsSchema = z
   .record(z.string().min(1).max(63), z.string().max(255))
@@ -47,7 +29,6 @@ const labelsSchema = z
     message: `at most ${LABELS_MAX_COUNT} labels`,
   });
 
-const isoTime = z.string().describe('ISO 8601, UTC.');
 const statusSchema = z.enum(AGENT_STATUSES);
 
 const agentSummary = z.object({
@@ -133,6 +114,14 @@ const statusResult = agentSummary.extend({
     grace_ends_at: isoTime.nullable().describe('Until then the older token is good as well.'),
   }),
   duplicates: duplicatesSchema,
+  move: z
+    .object({
+      server_url: z.string(),
+      failed_at: isoTime.nullable(),
+      cause: z.string().nullable().describe('Why it is not there yet, if it has tried.'),
+    })
+    .nullable()
+    .describe('The address it is told to dial instead of its present one.'),
 });
 
 const listArgs = z.strictObject({
@@ -178,9 +167,17 @@ const configureResult = z.object({
       config: agentConfigSchema,
       access: accessSchema,
       server_url: z.string().nullable().describe('Where it is told to move; null: nowhere.'),
-      applied: z.boolean().describe('false: away, or too old; it gets it when it connects.'),
+      applied: z.boolean().describe('Whether all of it holds for this agent now.'),
+      note: z.string().optional().describe('Why not, and what becomes of it.'),
     }),
   ),
+  fleet: z
+    .object({
+      token_rotation_days: z.number(),
+      token_grace_minutes: z.number(),
+      code_ttl_minutes: z.number(),
+    })
+    .describe('What holds for all agents.'),
 });
 
 const uninstallArgs = z.strictObject({
@@ -208,38 +205,6 @@ const rotateResult = z.object({
   agent_id: z.string(),
   status: z.literal('stored').describe('The agent keeps the new token.'),
   grace_ends_at: isoTime.describe('Until then, or until the new token is used, both are good.'),
-});
-
-const historyArgs = z.strictObject({
-  server_id: serverIdSchema.optional(),
-  actor: z.string().min(1).max(128).optional().describe('Who: http, stdio, local, token:NAME.'),
-  method: z.string().min(1).max(128).optional().describe('A method or tool, such as system.exec.'),
-  status: z.enum(COMMAND_STATUSES).optional(),
-  since: z.iso.datetime({ offset: true }).optional().describe('Started then or later, ISO 8601.'),
-  until: z.iso.datetime({ offset: true }).optional().describe('Started before.'),
-  cursor: z.string().max(128).optional().describe('next_cursor of the page before.'),
-  limit: z.number().int().min(1).max(PAGE_MAX_COUNT).default(20),
-});
-
-const historyResult = z.object({
-  commands: z.array(
-    z.object({
-      command_id: z.string(),
-      server_id: z.string(),
-      actor: z.string(),
-      origin: z.string().nullable().describe('Address of the caller, if it came over the network.'),
-      method: z.string(),
-      params: z
-        .record(z.string(), z.unknown())
-        .describe('Secrets as ***; of methods above your own access the names only.'),
-      status: z.enum(COMMAND_STATUSES),
-      error: z.object({ code: z.number().int(), message: z.string() }).optional(),
-      started_at: isoTime,
-      duration_ms: z.number().nullable(),
-      result_bytes: z.number().int().nullable(),
-    }),
-  ),
-  next_cursor: z.string().optional(),
 });
 
 /** The rules under which a data directory is served; whoever takes over keeps them. */

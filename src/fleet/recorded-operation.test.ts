@@ -50,16 +50,29 @@ describe('an operation that changes the fleet', () => {
     );
   });
 
-  it('keeps no password of a URL', async () => {
+  it.each([
+    'https://me:hunter2@hub.example',
+    'wss://token@hub.example/ws/agent',
+    'https://hub.example/?key=hunter2',
+    'https://hub.example/#hunter2',
+  ])('takes no URL that could hold a secret: %s', async (server_url) => {
     const { perform, test } = await startFleet();
     await test.install('web-1');
-    const server_url = 'https://me:hunter2@hub.example';
-    await perform('configure_agents', { server_ids: ['web-1'], settings: { server_url } }).catch(
-      () => undefined,
-    );
-    const [row] = await test.database.db.commands.recent({ limit: 1 });
-    expect(JSON.stringify(row)).not.toContain('hunter2');
-    expect(row?.params).toMatchObject({ settings: { server_url: 'https://***@hub.example' } });
+    await expect(async () =>
+      perform('configure_agents', { server_ids: ['web-1'], settings: { server_url } }),
+    ).rejects.toMatchObject({ issues: [{ path: ['settings', 'server_url'] }] });
+    expect(await test.database.db.commands.recent({ limit: 1 })).toEqual([]);
+  });
+
+  it('has one short row for a caller who may not, however much it asked for', async () => {
+    const { perform, test } = await startFleet();
+    const server_ids = Array.from({ length: 1_000 }, (_, i) => `invented-${i}`);
+    const labels = { secret: 'x'.repeat(255) };
+    await expect(
+      perform('configure_agents', { server_ids, labels, settings: { access: 'read' } }, READER),
+    ).rejects.toMatchObject({ name: 'ACCESS_DENIED' });
+    const rows = await test.database.db.commands.recent({ limit: 10 });
+    expect(rows).toMatchObject([{ serverId: '*', params: {}, status: 'failed' }]);
   });
 
   it('does nothing if that cannot be recorded', async () => {

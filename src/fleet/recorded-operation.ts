@@ -1,8 +1,10 @@
 import { randomUUID } from 'node:crypto';
 import { z } from 'zod';
+import { grants } from '../../protocol/access.ts';
 import { toTomoError } from '../../protocol/errors.ts';
 import { statusOfError } from '../agent-hub/command-outcome.ts';
 import type { CommandEnd } from '../db/command-repository.ts';
+import { boundedParams, FLEET } from './audit-params.ts';
 import type { Caller } from './fleet.ts';
 import type { FleetContext } from './fleet-context.ts';
 import type { OperationName } from './operations.ts';
@@ -15,8 +17,6 @@ const RECORDED: ReadonlySet<OperationName> = new Set<OperationName>([
   'configure_agents',
   'rotate_agent_token',
 ]);
-/** Stands for the servers of an operation that names none. */
-const FLEET = '*';
 
 interface Operation {
   readonly name: OperationName;
@@ -63,7 +63,10 @@ async function begin(
   { name, args, caller }: Operation,
 ): Promise<readonly string[]> {
   const { server_id, server_ids, ...params } = argsSchema.parse(args);
-  const servers = server_ids ?? [server_id ?? FLEET];
+  // Whoever may not change the fleet gets one row: what it asked for could be any amount.
+  const isAllowed = grants(caller.access, 'admin');
+  const servers = isAllowed ? (server_ids ?? [server_id ?? FLEET]) : [server_id ?? FLEET];
+  const kept = isAllowed ? boundedParams(params) : {};
   const rows = [...new Set(servers)].map((serverId) => ({
     id: randomUUID(),
     serverId,
@@ -73,22 +76,9 @@ async function begin(
     origin: caller.origin ?? null,
     instanceId: null,
     method: name,
-    params: withoutPasswords(params),
+    params: kept,
     startedAt: Date.now(),
   }));
   await context.audit.beginAll(rows);
   return rows.map(({ id }) => id);
-}
-
-const objectSchema = z.record(z.string(), z.unknown());
-
-/** URLs are the only arguments that can hold a password. */
-function withoutPasswords(params: Record<string, unknown>): Record<string, unknown> {
-  return objectSchema.parse(
-    JSON.parse(
-      JSON.stringify(params, (_name, value: unknown) =>
-        typeof value === 'string' ? value.replace(/\/\/[^/@]*:[^/@]*@/, '//***@') : value,
-      ),
-    ),
-  );
 }

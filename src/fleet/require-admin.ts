@@ -7,7 +7,7 @@ export function requireAdmin(caller: Caller, operation: string): void {
   if (grants(caller.access, 'admin')) return;
   throw new TomoError(
     'ACCESS_DENIED',
-    `${operation} changes the fleet, and this server runs with --read-only or gives you less than admin access. Ask whoever runs it, or start it without --read-only.`,
+    `${operation} changes the fleet, which needs "admin", and you have "${caller.access}": your token gives no more, or Tomo runs with --read-only. Ask whoever runs it for a token of that level.`,
     { facts: { operation } },
   );
 }

@@ -5,12 +5,15 @@ import { redactEnvironment } from '../../protocol/commands/redact-environment.ts
 import { TomoError, toTomoError } from '../../protocol/errors.ts';
 import { statusOfError, statusOfResult } from '../agent-hub/command-outcome.ts';
 import type { AgentRow } from '../db/agent-row.ts';
+import { auditParams } from './audit-params.ts';
 import type { Caller } from './fleet.ts';
 import { agentOf, type FleetContext } from './fleet-context.ts';
 import { notConnected } from './not-connected.ts';
 import type { ArgsOf, OperationResult } from './operations.ts';
 
 type CommandResult = OperationResult<'send_agent_command'>;
+
+type ShownError = NonNullable<CommandResult['error']>;
 
 interface Outcome {
   readonly status: CommandResult['status'];
@@ -49,7 +52,7 @@ export async function sendCommand(
     const end = {
       status: ended.status,
       errorCode: ended.error?.code,
-      errorMessage: ended.error?.message,
+      errorMessage: ended.error && auditMessage(args.method, ended.error),
       durationMs: Math.round(durationMs),
       resultBytes,
     };
@@ -101,24 +104,14 @@ function explain(context: FleetContext, agent: AgentRow, cause: unknown): TomoEr
 }
 
 function hubOnly(method: string, { summary }: CommandEntry): TomoError {
-  return new TomoError('ACCESS_DENIED', `${method} is sent by Tomo itself only. ${summary}`, {
+  // The summary ends with the tool to call.
+  const instead = summary.slice(summary.lastIndexOf('call '));
+  return new TomoError('ACCESS_DENIED', `${method} is sent by Tomo itself only: ${instead}`, {
     facts: { method },
   });
 }
 
-/** Params for the audit: secrets blanked; nothing of what the method does not take, which may be secret too. */
-function auditParams(method: string, params: Record<string, unknown>): Record<string, unknown> {
-  const entry = findCommand(method);
-  if (entry?.params.safeParse(params).success !== true) return {};
-  return Object.fromEntries(
-    Object.entries(params).map(([name, value]) => [
-      name,
-      entry.secrets.includes(name) ? blanked(value) : value,
-    ]),
-  );
-}
-
-function blanked(value: unknown): unknown {
-  if (typeof value !== 'object' || value === null) return '***';
-  return Object.fromEntries(Object.keys(value).map((key) => [key, '***']));
+/** What was wrong with params may quote a secret among them. */
+function auditMessage(method: string, { name, message }: ShownError): string {
+  return name === 'INVALID_PARAMS' ? `Params of ${method} are not valid.` : message;
 }

@@ -15,6 +15,7 @@ export const settingsSchema = z.strictObject({
     .describe('Lower the most these agents may do; raised only by a new install_agent.'),
   server_url: z
     .url({ protocol: /^(?:https?|wss?)$/, error: 'an http(s) base URL, or a whole ws(s) URL' })
+    .refine((url) => !/[?#@]/.test(url), 'a URL without user, query or fragment')
     .nullable()
     .optional()
     .describe('Agents move to this address of the hub if it answers there; null: no longer.'),
@@ -23,9 +24,13 @@ export const settingsSchema = z.strictObject({
     .optional()
     .describe('With server_url: SHA-256 of the certificate there, if no CA vouches for it.'),
   accept_machine: z
-    .literal(true)
+    .string()
+    .min(1)
+    .max(255)
     .optional()
-    .describe('The machine that was refused last as a copy is the agent’s machine from now on.'),
+    .describe(
+      'machine_id or engine_id of a machine that was refused: it is the agent’s from now on.',
+    ),
   token_rotation_days: z
     .number()
     .int()

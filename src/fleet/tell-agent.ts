@@ -1,7 +1,8 @@
 import { randomUUID } from 'node:crypto';
-import { TomoError } from '../../protocol/errors.ts';
+import { TomoError, toTomoError } from '../../protocol/errors.ts';
 import { agentConfigSchema } from '../../protocol/handshake.ts';
 import { effectiveAddress, effectiveConfig } from '../agent-hub/agent-config.ts';
+import type { AgentRow } from '../db/agent-row.ts';
 import type { FleetContext } from './fleet-context.ts';
 import type { ArgsOf, OperationResult } from './operations.ts';
 
@@ -27,45 +28,62 @@ export async function tellAgent(
   const address = effectiveAddress(rows, agent.config);
   // Its own ceiling may be lower still, and is refused to be raised.
   const access = context.hub.connected(agentId)?.access ?? agent.access;
-  const beyondIntervals = {
-    ...(settings.access === undefined ? {} : { access }),
-    ...(settings.server_url === undefined ? {} : address),
+  const changes: Changes = {
+    intervals: changesIntervals(settings) ? config : {},
+    access: settings.access === undefined ? {} : { access },
+    address: settings.server_url === undefined ? {} : { ...address },
   };
+  const note = await tell(context, agent, changes);
   return {
     server_id: agent.serverId,
     config,
-    access: agent.access,
+    access,
     server_url: address?.server_url ?? null,
-    applied: await applied(
-      context,
-      agentId,
-      changesIntervals(settings) ? config : {},
-      beyondIntervals,
-    ),
+    applied: note === undefined,
+    ...(note === undefined ? {} : { note }),
   };
+}
+
+/** Params of config.update, by what agents have to know to take them. */
+interface Changes {
+  /** Every agent knows them. */
+  readonly intervals: Params;
+  /** What an agent does not know of it the hub holds it to. */
+  readonly access: Params;
+  readonly address: Params;
 }
 
 function changesIntervals(settings: Settings): boolean {
   return agentConfigSchema.keyof().options.some((name) => settings[name] !== undefined);
 }
 
-/** Agents without `protocol` know intervals only; what concerns the hub alone holds at once. */
-async function applied(
+/** Undefined if all of it holds now, else why not. */
+async function tell(
   context: FleetContext,
-  agentId: string,
-  intervals: Params,
-  beyondIntervals: Params,
-): Promise<boolean> {
-  const params = { ...intervals, ...beyondIntervals };
-  if (Object.keys(params).length === 0) return true;
-  const connected = context.hub.connected(agentId);
-  if (connected === undefined) return false;
-  if (connected.hello.protocol !== undefined) return sent(context, agentId, params);
-  if (Object.keys(intervals).length > 0 && !(await sent(context, agentId, intervals))) return false;
-  return Object.keys(beyondIntervals).length === 0;
+  agent: AgentRow,
+  { intervals, access, address }: Changes,
+): Promise<string | undefined> {
+  const isOf = (params: Params): boolean => Object.keys(params).length > 0;
+  if (agent.status === 'revoked') return 'The agent is revoked; install_agent brings it back.';
+  const connected = context.hub.connected(agent.id);
+  if (connected === undefined) {
+    return isOf(intervals) || isOf(address) ? 'Away: it gets it when it connects.' : undefined;
+  }
+  const knowsMore = connected.hello.protocol !== undefined;
+  const params = knowsMore ? { ...intervals, ...access, ...address } : intervals;
+  const refusal = isOf(params) ? await sent(context, agent.id, params) : undefined;
+  if (refusal !== undefined) return refusal;
+  return isOf(address) && !knowsMore
+    ? 'This agent is too old to move: start it with the new SERVER_URL.'
+    : undefined;
 }
 
-async function sent(context: FleetContext, agentId: string, params: Params): Promise<boolean> {
+/** Undefined if the agent took it. */
+async function sent(
+  context: FleetContext,
+  agentId: string,
+  params: Params,
+): Promise<string | undefined> {
   try {
     await context.hub.call(agentId, {
       id: randomUUID(),
@@ -73,9 +91,9 @@ async function sent(context: FleetContext, agentId: string, params: Params): Pro
       params,
       access: 'admin',
     });
-    return true;
+    return undefined;
   } catch (error) {
     context.log.warn({ err: error, agent: agentId }, 'an agent did not take its new settings');
-    return false;
+    return `The agent did not take it: ${toTomoError(error).message}`;
   }
 }

@@ -151,7 +151,7 @@ describe('uninstall_agent with forget', () => {
     expect(await perform('list_agents', {})).toEqual({ agents: [] });
     await test.hub.telemetry.flush();
     expect(await test.database.db.events.recent(agentId, 10)).toEqual([]);
-    const rows = await test.database.db.commands.recent({ serverId: 'web-1', limit: 5 });
+    const rows = await test.database.db.commands.recent({ serverIds: ['web-1'], limit: 5 });
     const methods = rows.map(({ method }) => method).toSorted();
     expect(methods).toEqual(['agent.uninstall', 'uninstall_agent']);
     expect((await perform('install_agent', ARGS)).agent_id).not.toBe(agentId);

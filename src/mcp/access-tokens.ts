@@ -6,6 +6,8 @@ import { z } from 'zod';
 import { type Access, accessSchema } from '../../protocol/access.ts';
 import { TomoError } from '../../protocol/errors.ts';
 import { MCP_TOKENS_MAX_COUNT } from '../../protocol/limits.ts';
+import { hasCode, noneIfAbsent } from '../file-error.ts';
+import { TOKEN_FILE_SUFFIX, TOKEN_NAME, tokenNameOf } from '../token-name.ts';
 import { bearerMatches, bearerOf, newToken, tokenHash } from './bearer-token.ts';
 
 /**
@@ -14,8 +16,6 @@ import { bearerMatches, bearerOf, newToken, tokenHash } from './bearer-token.ts'
  */
 
 const TOKENS_DIR = 'tokens';
-const NAME = /^[a-z0-9][a-z0-9._-]{0,62}$/;
-const FILE_SUFFIX = '.json';
 /**
  * A directory that changed so recently may change again without another time stamp: some file systems
  * count in seconds.
@@ -77,7 +77,7 @@ export async function listTokens(dataDir: string): Promise<TokenEntry[]> {
   const names = namesIn(await readdir(dir).catch(noneIfAbsent));
   const entries = await Promise.all(
     names.map(async (name) => {
-      const text = await readFile(join(dir, name + FILE_SUFFIX), 'utf8').catch(emptyIfAbsent);
+      const text = await readFile(join(dir, name + TOKEN_FILE_SUFFIX), 'utf8').catch(emptyIfAbsent);
       const parsed = parseTokenFile(text);
       return parsed && { name, access: parsed.access, createdAt: parsed.created_at };
     }),
@@ -146,7 +146,7 @@ function isCurrent({ stats, readAt }: KnownTokens, now: BigIntStats): boolean {
 function readTokens(dir: string): Map<string, TokenHolder> {
   const byHash = new Map<string, TokenHolder>();
   for (const name of namesIn(readdirSync(dir)).slice(0, MCP_TOKENS_MAX_COUNT)) {
-    const parsed = parseTokenFile(readIfThere(join(dir, name + FILE_SUFFIX)));
+    const parsed = parseTokenFile(readIfThere(join(dir, name + TOKEN_FILE_SUFFIX)));
     if (parsed === undefined) continue;
     byHash.set(parsed.sha256, { actor: `token:${name}`, access: parsed.access });
   }
@@ -172,14 +172,13 @@ function parseTokenFile(text: string): z.output<typeof tokenFileSchema> | undefi
 
 function namesIn(files: readonly string[]): string[] {
   return files
-    .filter((file) => file.endsWith(FILE_SUFFIX))
-    .map((file) => file.slice(0, -FILE_SUFFIX.length))
-    .filter((name) => NAME.test(name))
+    .map(tokenNameOf)
+    .filter((name) => name !== undefined)
     .sort();
 }
 
 function tokenFile(dataDir: string, name: string): string {
-  if (NAME.test(name)) return join(dataDir, TOKENS_DIR, name + FILE_SUFFIX);
+  if (TOKEN_NAME.test(name)) return join(dataDir, TOKENS_DIR, name + TOKEN_FILE_SUFFIX);
   throw new TomoError(
     'INVALID_PARAMS',
     `"${name}" cannot be the name of a token: 1 to 63 characters of a-z 0-9 . _ -, starting with a letter or digit.`,
@@ -189,27 +188,18 @@ function tokenFile(dataDir: string, name: string): string {
 function nameTaken(name: string): TomoError {
   return new TomoError(
     'CONFLICT',
-    `There is a token "${name}" already. Choose another name, or end that one first: tomo token rm ${name}`,
+    `There is a token "${name}" already. Choose another name, or end that one first with "tomo token rm".`,
   );
 }
 
 function tooMany(): TomoError {
   return new TomoError(
     'LIMIT_REACHED',
-    `There are ${MCP_TOKENS_MAX_COUNT} tokens already. End those that nobody uses: tomo token rm NAME`,
+    `There are ${MCP_TOKENS_MAX_COUNT} tokens already. End those that nobody uses with "tomo token rm".`,
   );
-}
-
-function noneIfAbsent(error: unknown): string[] {
-  if (hasCode(error, 'ENOENT')) return [];
-  throw error;
 }
 
 function emptyIfAbsent(error: unknown): string {
   if (hasCode(error, 'ENOENT')) return '';
   throw error;
-}
-
-function hasCode(error: unknown, code: string): boolean {
-  return error instanceof Error && 'code' in error && error.code === code;
 }

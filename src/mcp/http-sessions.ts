@@ -15,7 +15,10 @@ interface Session {
   /** The bearer token that opened it. */
   readonly token: string;
   readonly transport: WebStandardStreamableHTTPServerTransport;
+  /** Monotonic ms of the last request's beginning or end. */
   usedAt: number;
+  /** Requests that are not answered yet; a stream on which the server speaks by itself is none. */
+  inFlight: number;
 }
 
 /**
@@ -34,10 +37,6 @@ export class HttpSessions implements AsyncDisposable {
     this.#sweeper.unref();
   }
 
-  get count(): number {
-    return this.#sessions.size;
-  }
-
   /** A session belongs to the token that opened it: with another it is unknown. */
   async fetch(
     request: Request,
@@ -53,11 +52,7 @@ export class HttpSessions implements AsyncDisposable {
         'Session not found: it has ended or the server restarted. Initialize anew.',
       );
     }
-    session.usedAt = performance.now();
-    // Set again, so that the map's order is that of the last use.
-    this.#sessions.delete(id);
-    this.#sessions.set(id, session);
-    return session.transport.handleRequest(request, options);
+    return this.#serve(session, request, options);
   }
 
   /** The tokens that have a session. */
@@ -90,27 +85,68 @@ export class HttpSessions implements AsyncDisposable {
     if (!messages.some((message) => isInitializeRequest(message))) {
       return rpcError(400, 'No session: send an initialize request first, without Mcp-Session-Id.');
     }
+    if (this.#sessions.size >= MCP_SESSIONS_MAX_COUNT && this.#dispensable(token) === undefined) {
+      return rpcError(
+        503,
+        'Every MCP session has a request under way and no more can be opened. Try again later.',
+      );
+    }
     const transport = new WebStandardStreamableHTTPServerTransport({
       sessionIdGenerator: () => randomUUID(),
-      onsessioninitialized: (id) => this.#keep(id, token, transport),
+      onsessioninitialized: (id) => this.#keep(id, session),
       onsessionclosed: (id) => void this.#sessions.delete(id),
     });
+    const session: Session = { token, transport, usedAt: performance.now(), inFlight: 0 };
     transport.onerror = (error) => this.#log.debug({ err: error }, 'MCP session fault');
     await this.#newServer().connect(transport);
-    return transport.handleRequest(request, options);
+    return this.#serve(session, request, options);
   }
 
-  async #keep(id: string, token: string, transport: Session['transport']): Promise<void> {
-    this.#sessions.set(id, { token, transport, usedAt: performance.now() });
-    const [oldest] = this.#sessions.keys();
-    if (this.#sessions.size > MCP_SESSIONS_MAX_COUNT && oldest !== undefined)
-      await this.#close(oldest);
+  async #serve(
+    session: Session,
+    request: Request,
+    options: McpHandlerRequestOptions,
+  ): Promise<Response> {
+    session.usedAt = performance.now();
+    if (request.method !== 'POST') return session.transport.handleRequest(request, options);
+    session.inFlight += 1;
+    const { promise, resolve: ended } = Promise.withResolvers<void>();
+    void promise.then(() => {
+      session.inFlight -= 1;
+      session.usedAt = performance.now();
+    });
+    // The body of a client that went away is left unread.
+    request.signal.addEventListener('abort', () => ended(), { once: true });
+    const answer = session.transport.handleRequest(request, options);
+    answer.catch(() => ended());
+    return whenEnded(await answer, ended);
+  }
+
+  async #keep(id: string, session: Session): Promise<void> {
+    this.#sessions.set(id, session);
+    if (this.#sessions.size <= MCP_SESSIONS_MAX_COUNT) return;
+    const dispensable = this.#dispensable(session.token);
+    if (dispensable !== undefined) await this.#close(dispensable);
+  }
+
+  /**
+   * The session to close for one of that token: of the tokens that have at least as many, the one
+   * that has most and has one at rest, the one of its that is unused for longest.
+   */
+  #dispensable(token: string): string | undefined {
+    const counts = Map.groupBy(this.#sessions.values(), (session) => session.token);
+    const countOf = (of: string): number => counts.get(of)?.length ?? 0;
+    const own = countOf(token);
+    const [first] = [...this.#sessions]
+      .filter(([, session]) => session.inFlight === 0 && countOf(session.token) >= own)
+      .sort(([, a], [, b]) => countOf(b.token) - countOf(a.token) || a.usedAt - b.usedAt);
+    return first?.[0];
   }
 
   async #closeIdle(): Promise<void> {
     const before = performance.now() - MCP_SESSION_IDLE_MAX_MS;
     for (const [id, session] of this.#sessions) {
-      if (session.usedAt < before) await this.#close(id);
+      if (session.inFlight === 0 && session.usedAt < before) await this.#close(id);
     }
   }
 
@@ -119,6 +155,17 @@ export class HttpSessions implements AsyncDisposable {
     this.#sessions.delete(id);
     await session?.transport.close();
   }
+}
+
+/** The response as it is; `ended` is called when all of it was read, or is not wanted any more. */
+function whenEnded(response: Response, ended: () => void): Response {
+  if (response.body === null) {
+    ended();
+    return response;
+  }
+  const { readable, writable } = new TransformStream<Uint8Array, Uint8Array>();
+  void response.body.pipeTo(writable).then(ended, ended);
+  return new Response(readable, response);
 }
 
 function rpcError(status: number, message: string): Response {

@@ -3,7 +3,7 @@ import { createServer } from 'node:http';
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import { MCP_SESSION_IDLE_MAX_MS, MCP_SESSIONS_MAX_COUNT } from '../../protocol/limits.ts';
 import { capturedLog } from '../../test/support/captured-log.ts';
-import { type RawSession, rawSession } from '../../test/support/mcp-session.ts';
+import { initialize, type RawSession, rawSession } from '../../test/support/mcp-session.ts';
 import type { Caller, Fleet } from '../fleet/fleet.ts';
 import type { TokenHolder } from './access-tokens.ts';
 import { McpHttp } from './http.ts';
@@ -14,10 +14,13 @@ const LIST = { name: 'list_agents', arguments: {} };
 let stops: (() => Promise<void> | void)[] = [];
 let match: (authorization: string | undefined) => TokenHolder | undefined;
 let callers: Caller[] = [];
+let perform: () => Promise<never>;
 
 beforeEach(() => {
   match = (authorization) => (authorization === 'Bearer one' ? HOLDER : undefined);
   callers = [];
+  // oxlint-disable-next-line typescript/no-unsafe-type-assertion -- the one operation that is asked for
+  perform = () => Promise.resolve({ agents: [] } as never);
 });
 afterEach(async () => {
   vi.useRealTimers();
@@ -27,12 +30,12 @@ afterEach(async () => {
 
 /** An endpoint whose fleet has no agents and whose accepted tokens a test decides. */
 async function start() {
-  const perform = (_name: string, _args: unknown, caller: Caller): Promise<never> => {
-    callers.push(caller);
-    // oxlint-disable-next-line typescript/no-unsafe-type-assertion -- the one operation that is asked for
-    return Promise.resolve({ agents: [] } as never);
+  const fleet: Fleet = {
+    perform: (_name, _args, caller) => {
+      callers.push(caller);
+      return perform();
+    },
   };
-  const fleet: Fleet = { perform };
   const { log, lines } = capturedLog();
   const mcp = new McpHttp({
     fleet,
@@ -118,6 +121,55 @@ describe('McpHttp', () => {
     for (let count = 2; count <= MCP_SESSIONS_MAX_COUNT; count += 1) await rawSession(url, 'one');
     expect(await statusOf(second)).toBe(404);
     expect(await statusOf(first)).toBe(200);
+  });
+
+  it('lets no token close the sessions of others: the one that has most gives way', async () => {
+    match = () => HOLDER;
+    const { url } = await start();
+    const admin = await rawSession(url, 'admin');
+    const greedy = await rawSession(url, 'greedy');
+    for (let count = 2; count <= MCP_SESSIONS_MAX_COUNT; count += 1) {
+      await rawSession(url, 'greedy');
+    }
+    expect(await statusOf(admin)).toBe(200);
+    expect(await statusOf(greedy)).toBe(404);
+    expect(await statusOf(await rawSession(url, 'third'))).toBe(200);
+    expect(await statusOf(admin)).toBe(200);
+  });
+
+  it('closes no session with a request under way, and opens none if all have one', async () => {
+    const { url } = await start();
+    const busy = Promise.withResolvers<void>();
+    const finish = Promise.withResolvers<never>();
+    let underWay = 0;
+    perform = () => {
+      underWay += 1;
+      if (underWay === MCP_SESSIONS_MAX_COUNT) busy.resolve();
+      return finish.promise;
+    };
+    const sessions: RawSession[] = [];
+    const calls: Promise<unknown>[] = [];
+    const impatient = await rawSession(url, 'one');
+    const gone = new AbortController();
+    const left = impatient.send('tools/call', LIST, {}, gone.signal);
+    for (let count = 1; count < MCP_SESSIONS_MAX_COUNT; count += 1) {
+      const session = await rawSession(url, 'one');
+      sessions.push(session);
+      calls.push(session.send('tools/call', LIST).then((answer) => answer.text()));
+    }
+    await busy.promise;
+    const refused = await initialize(url, 'one');
+    expect(refused.status).toBe(503);
+    expect(await refused.json()).toMatchObject({ id: null, error: { code: -32_000 } });
+    // A client that went away waits for nothing.
+    gone.abort();
+    await expect(left).rejects.toThrow();
+    await vi.waitFor(async () => expect((await initialize(url, 'one')).status).toBe(200));
+    expect(await statusOf(impatient)).toBe(404);
+    // oxlint-disable-next-line typescript/no-unsafe-type-assertion -- the one operation that is asked for
+    finish.resolve({ agents: [] } as never);
+    await Promise.all(calls);
+    for (const session of sessions) expect(await statusOf(session)).toBe(200);
   });
 
   it('closes a session that nobody uses any more', async () => {

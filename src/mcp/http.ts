@@ -119,7 +119,7 @@ export class McpHttp implements AsyncDisposable {
 
 function unauthorized(response: ServerResponse): void {
   const message =
-    'Bearer token missing or wrong. "tomo token" prints it; send it as Authorization.';
+    'Bearer token missing or wrong. "tomo token" prints the main one, "tomo token add" makes a named one; send either as Authorization: Bearer TOKEN.';
   response.writeHead(401, { 'WWW-Authenticate': 'Bearer', 'Content-Type': 'application/json' });
   response.end(JSON.stringify({ jsonrpc: '2.0', error: { code: -32_001, message }, id: null }));
 }

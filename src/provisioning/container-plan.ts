@@ -17,8 +17,11 @@ export interface PlanRequest {
   readonly serverId: string;
   readonly code: string;
   readonly access: Access;
-  /** SHA-256 of the certificate at an https `publicUrl`, if agents are to expect that very one. */
-  readonly fingerprint?: string;
+  /**
+   * SHA-256 of the certificate at an https `publicUrl`, if agents are to expect that very one; null if
+   * they would, but see that of a proxy.
+   */
+  readonly fingerprint?: string | null;
   /** Sets the names of a second agent apart while it takes over from the first. */
   readonly suffix?: string;
 }
@@ -60,7 +63,7 @@ const HOST_SHELL: HostShell = {
 export function containerPlan(request: PlanRequest): ContainerPlan {
   const { publicUrl, serverId, code, access, suffix } = request;
   const serverUrl = hubWebSocketUrl(publicUrl);
-  const fingerprint = serverUrl.startsWith('wss:') ? request.fingerprint : undefined;
+  const fingerprint = serverUrl.startsWith('wss:') ? request.fingerprint : null;
   const named = (name: string): string => (suffix === undefined ? name : `${name}-${suffix}`);
   const dataVolume = named(DATA_VOLUME);
   const hostNetwork = isLoopback(publicUrl);
@@ -78,7 +81,7 @@ export function containerPlan(request: PlanRequest): ContainerPlan {
     environment: {
       REGISTER_CODE: code,
       SERVER_URL: serverUrl,
-      ...(fingerprint === undefined ? {} : { SERVER_FINGERPRINT: fingerprint }),
+      ...(typeof fingerprint === 'string' ? { SERVER_FINGERPRINT: fingerprint } : {}),
       ...(access === 'admin' ? {} : { ACCESS: access }),
     },
     hostNetwork,

@@ -86,6 +86,13 @@ describe('the deploy command', () => {
     expect(fromCommand(plain.deployCommand).environment).not.toHaveProperty('SERVER_FINGERPRINT');
   });
 
+  it('names no certificate, and warns, where a proxy shows agents another than Tomo’s own', () => {
+    const { deployCommand, warnings } = deployment({ ...REQUEST, fingerprint: null });
+    expect(fromCommand(deployCommand).environment).not.toHaveProperty('SERVER_FINGERPRINT');
+    const more = warnings.filter((text) => !deployment(REQUEST).warnings.includes(text));
+    expect(more).toEqual([expect.stringContaining('--trusted-proxies')]);
+  });
+
   it('survives the shell whatever the address holds', () => {
     const { deployCommand } = deployment({ ...REQUEST, publicUrl: STRANGE_URL });
     expect(fromCommand(deployCommand).environment['SERVER_URL']).toBe(

@@ -18,6 +18,9 @@ export interface Deployment {
   readonly warnings: readonly string[];
 }
 
+const HIDDEN_CERTIFICATE =
+  'This carries no SERVER_FINGERPRINT: with --public-url and --trusted-proxies agents see the certificate of the proxy, not that of --tls-self-signed. The proxy needs one that agents trust; --tls-self-signed is not for use behind a proxy that ends TLS.';
+
 /** The texts with which a person puts an agent on a server. */
 export function deployment(request: PlanRequest): Deployment {
   const plan = containerPlan(request);
@@ -27,21 +30,24 @@ export function deployment(request: PlanRequest): Deployment {
     grants: plan.grants,
     warnings: [
       `The image ${AGENT_IMAGE} must be on the server or in a registry it reaches; install_agent with deploy builds it there if need be.`,
-      ...addressWarnings(request.publicUrl),
+      ...addressWarnings(request),
     ],
   };
 }
 
 /** What a person should know of the address that agents are given. */
-export function addressWarnings(publicUrl: string): string[] {
+function addressWarnings({ publicUrl, fingerprint }: PlanRequest): string[] {
+  const proxy = fingerprint === null ? [HIDDEN_CERTIFICATE] : [];
   if (isLoopback(publicUrl)) {
     return [
       `${publicUrl} is this machine's own address: only an agent on this machine can reach it. For other servers start Tomo with --public-url and an address that they can reach.`,
+      ...proxy,
     ];
   }
-  if (!publicUrl.startsWith('http:')) return [];
+  if (!publicUrl.startsWith('http:')) return proxy;
   return [
     `${publicUrl} is not encrypted: whoever is on the way to it can read the agent's token and all it does. Give Tomo TLS, or a proxy that adds it, and an https --public-url.`,
+    ...proxy,
   ];
 }
 

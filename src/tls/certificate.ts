@@ -3,6 +3,7 @@ import { readFileSync } from 'node:fs';
 import { isIP } from 'node:net';
 import { createSecureContext } from 'node:tls';
 import { plainFingerprint } from '../../protocol/hub-address.ts';
+import { hasCode } from '../file-error.ts';
 
 /** Where a certificate (chain, the server's own first) and its key are, as PEM files. */
 export interface CertificateFiles {
@@ -19,16 +20,20 @@ export interface Certificate {
   readonly fingerprint: string;
 }
 
-/** Reads both files. Throws if either cannot be read or used, or they do not belong together. */
+/**
+ * Reads both files. Throws if either cannot be read or used, or they do not belong together; the message
+ * says which, for a person.
+ */
 export function readCertificate(files: CertificateFiles): Certificate {
-  const cert = readFileSync(files.cert, 'utf8');
-  const key = readFileSync(files.key, 'utf8');
-  const leaf = new X509Certificate(cert);
-  if (!leaf.checkPrivateKey(createPrivateKey(key))) {
-    throw new Error('the key is not that of the certificate');
+  const cert = read(files.cert);
+  const key = read(files.key);
+  const leaf = used(files.cert, 'certificate', () => new X509Certificate(cert));
+  const privateKey = used(files.key, 'private key', () => createPrivateKey(key));
+  if (!leaf.checkPrivateKey(privateKey)) {
+    throw new Error(`the key in ${files.key} is not that of the certificate in ${files.cert}`);
   }
   // The rest of a chain is looked at here only.
-  createSecureContext({ cert, key });
+  used(files.cert, 'certificate chain', () => createSecureContext({ cert, key }));
   return { cert, key, leaf, fingerprint: plainFingerprint(leaf.fingerprint256) };
 }
 
@@ -42,4 +47,21 @@ export function isFor({ leaf }: Pick<Certificate, 'leaf'>, url: string): boolean
   const host = new URL(url).hostname.replace(/^\[(.*)\]$/, '$1');
   const found = isIP(host) === 0 ? leaf.checkHost(host) : leaf.checkIP(host);
   return found !== undefined;
+}
+
+function read(file: string): string {
+  try {
+    return readFileSync(file, 'utf8');
+  } catch (cause) {
+    if (hasCode(cause, 'ENOENT')) throw new Error(`there is no file ${file}`, { cause });
+    throw new Error(`${file} cannot be read, or is no file`, { cause });
+  }
+}
+
+function used<T>(file: string, what: string, use: () => T): T {
+  try {
+    return use();
+  } catch (cause) {
+    throw new Error(`${file} holds no ${what} that can be used`, { cause });
+  }
 }

@@ -34,7 +34,7 @@ export async function selfSignedCertificate(
     return certificate;
   } catch (error) {
     throw new StartError(
-      `tomo: ${files.cert} and ${files.key} cannot be used: ${String(error)}; restore them from a backup, or remove the directory ${join(dataDir, DIRECTORY)} for a new certificate, after which agents have to be installed again`,
+      `tomo: ${files.cert} and ${files.key} cannot be used: ${error instanceof Error ? error.message : String(error)}; restore them from a backup, or remove the directory ${join(dataDir, DIRECTORY)} for a new certificate, after which agents have to be installed again`,
       1,
       error,
     );

@@ -33,8 +33,9 @@ export async function serverCertificate(
   try {
     return { files, certificate: readCertificate(files) };
   } catch (error) {
+    const cause = error instanceof Error ? error.message : String(error);
     throw new StartError(
-      `tomo: --tls-cert ${tlsCert} and --tls-key ${tlsKey} cannot be used: ${String(error)}`,
+      `tomo: --tls-cert and --tls-key cannot be used: ${cause}; give the PEM files of a certificate and of its key, or --tls-self-signed`,
       1,
       error,
     );

@@ -7,7 +7,7 @@ import {
   methodNames,
 } from '../../../protocol/commands/catalogue.ts';
 import { TomoError } from '../../../protocol/errors.ts';
-import { serverIdSchema } from '../../fleet/operations.ts';
+import { serverIdSchema } from '../../fleet/schema-fields.ts';
 import { defineTool } from '../define-tool.ts';
 
 const commandSchema = z.object({

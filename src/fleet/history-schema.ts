@@ -1,0 +1,35 @@
+import { z } from 'zod';
+import { COMMAND_STATUSES, isoTime, PAGE_MAX_COUNT, serverIdSchema } from './schema-fields.ts';
+
+/** Arguments of get_command_history. */
+export const historyArgs = z.strictObject({
+  server_id: serverIdSchema.optional(),
+  actor: z.string().min(1).max(128).optional().describe('Who: http, stdio, local, token:NAME.'),
+  method: z.string().min(1).max(128).optional().describe('A method or tool, such as system.exec.'),
+  status: z.enum(COMMAND_STATUSES).optional(),
+  since: z.iso.datetime({ offset: true }).optional().describe('Started then or later, ISO 8601.'),
+  until: z.iso.datetime({ offset: true }).optional().describe('Started before.'),
+  cursor: z.string().max(128).optional().describe('next_cursor of the page before.'),
+  limit: z.number().int().min(1).max(PAGE_MAX_COUNT).default(20),
+});
+
+export const historyResult = z.object({
+  commands: z.array(
+    z.object({
+      command_id: z.string(),
+      server_id: z.string(),
+      actor: z.string(),
+      origin: z.string().nullable().describe('Address of the caller, if it came over the network.'),
+      method: z.string(),
+      params: z
+        .record(z.string(), z.unknown())
+        .describe('Secrets as ***; of methods above your own access the names only.'),
+      status: z.enum(COMMAND_STATUSES),
+      error: z.object({ code: z.number().int(), message: z.string() }).optional(),
+      started_at: isoTime,
+      duration_ms: z.number().nullable(),
+      result_bytes: z.number().int().nullable(),
+    }),
+  ),
+  next_cursor: z.string().optional(),
+});

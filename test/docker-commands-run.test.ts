@@ -21,6 +21,17 @@ describe.skipIf(host === undefined)('docker.containers.run on a real engine', ()
     expect(await look(name, '{{.State.Status}}')).toBe('running');
   });
 
+  it('hides the environment in inspect, unless it is asked for', async () => {
+    const name = await docker.run('env', { env: { SECRET: 'hunter2' } });
+    const hidden = await call('docker.containers.inspect', { container: name });
+    expect(hidden).toHaveProperty('Config.Env', expect.arrayContaining(['SECRET=***']));
+    expect(JSON.stringify(hidden)).not.toContain('hunter2');
+    const shown = await call('docker.containers.inspect', { container: name, reveal_env: true });
+    expect(shown).toHaveProperty('Config.Env', expect.arrayContaining(['SECRET=hunter2']));
+    const image = await call('docker.images.inspect', { image: WORKLOAD_IMAGE });
+    expect(image).toHaveProperty('Config');
+  });
+
   it('carries every parameter into the container', async () => {
     const network = docker.name('net');
     const volume = docker.name('vol');

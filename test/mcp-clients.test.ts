@@ -10,8 +10,10 @@ const TOOLS = [
   'get_agent_status',
   'list_agent_commands',
   'send_agent_command',
+  'get_command_history',
   'install_agent',
   'configure_agents',
+  'rotate_agent_token',
   'revoke_agent',
   'uninstall_agent',
 ];

@@ -2,6 +2,7 @@ import { execFile } from 'node:child_process';
 import { promisify } from 'node:util';
 import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
 import { z } from 'zod';
+import { ALL_TOOLS } from '../src/mcp/all-tools.ts';
 import { freePort, type Program, Started } from './support/processes.ts';
 import { connect } from './support/tomo.ts';
 
@@ -25,7 +26,7 @@ describe('the lines that the quickstart prints', () => {
     const line = /MCP inspector +(.+)/.exec(quickstart.output())?.[1] ?? '';
     const { stdout } = await run('sh', ['-c', line]);
     expect(z.object({ tools: z.array(z.unknown()) }).parse(JSON.parse(stdout)).tools).toHaveLength(
-      8,
+      ALL_TOOLS.length,
     );
   });
 

@@ -122,7 +122,8 @@ describe('wrong command lines', () => {
     ['a port out of range', ['serve', '--port', '70000'], '--port'],
     ['a log level that is none', ['serve', '--log-level', 'loud'], '--log-level'],
     ['a public URL that is none', ['serve', '--public-url', 'tomo.example'], '--public-url'],
-    ['a certificate without a key', ['serve', '--tls-cert', '/nowhere'], '--tls-key'],
+    ['a certificate without a key', ['serve', '--tls-cert', '/nowhere'], 'tomo: --tls-cert: '],
+    ['a key without a certificate', ['serve', '--tls-key', '/nowhere'], 'tomo: --tls-key: '],
     ['other machines without TLS', ['serve', '--host', '0.0.0.0'], '--insecure-http'],
     ['a directory without a name', ['serve', '--data-dir', ''], '--data-dir'],
   ])('%s: exit 2, one line', async (_, args, named) => {
@@ -135,6 +136,8 @@ describe('wrong command lines', () => {
   it.each([
     ['TOMO_PORT', 'x', '65535'],
     ['TOMO_READ_ONLY', 'maybe', 'true or false'],
+    ['TOMO_HOST', '0.0.0.0', '--insecure-http'],
+    ['TOMO_TLS_KEY', '/nowhere', 'give both'],
     ['TOMO_TOKEN', 'with spaces in it, and more than 32 characters', 'without spaces'],
     ['TOMO_TOKEN', 'short', '32 characters'],
   ])('%s=%s: exit 2, naming the variable and what it takes', async (name, value, allowed) => {
@@ -205,6 +208,15 @@ describe('wrong command lines', () => {
     expect(await program.ended).toBe(1);
     expect(program.log()).toContain('--tls-cert');
   });
+
+  it('a certificate that is not there: exit 1, one plain line with the way out', async () => {
+    const args = ['--tls-cert', 'none.pem', '--tls-key', 'none.pem'];
+    const program = started.tomo(['serve', ...dir(), ...args]);
+    expect(await program.ended).toBe(1);
+    expect(program.log()).toMatch(/there is no file .*none\.pem; .*--tls-self-signed/);
+    expect(program.log()).not.toContain('ENOENT');
+    expect(program.log().split('\n')).toHaveLength(1);
+  });
 });
 
 describe('MCP over HTTP', () => {
@@ -220,7 +232,7 @@ describe('MCP over HTTP', () => {
       const response = await initialize(headers as Record<string, string>);
       expect(response.status).toBe(401);
       expect(response.headers.get('www-authenticate')).toBe('Bearer');
-      expect(await response.text()).toContain('tomo token');
+      expect(await response.text()).toContain('tomo token add');
     }
   });
 

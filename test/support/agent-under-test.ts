@@ -2,18 +2,29 @@ import { mkdtemp, readFile, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { pino } from 'pino';
+import { Ceiling } from '../../agent/ceiling.ts';
 import { MetricsSampler } from '../../agent/collectors/metrics.ts';
+import { allHandlers } from '../../agent/commands/all-handlers.ts';
 import { Connection, type ConnectionEnd, type ConnectionOptions } from '../../agent/connection.ts';
 import { Credentials } from '../../agent/credentials.ts';
+import { createDispatcher, type Dispatch } from '../../agent/dispatcher.ts';
+import { chooseHub } from '../../agent/hub-address.ts';
+import { HubTransport } from '../../agent/hub-transport.ts';
+import { KeptState } from '../../agent/kept-state.ts';
 import { LiveSettings } from '../../agent/live-settings.ts';
+import { OwnContainer } from '../../agent/own-container.ts';
 import type { Ending, Redial } from '../../agent/redial.ts';
+import { RunningCommands } from '../../agent/running-commands.ts';
 import { type AgentState, StateFile } from '../../agent/state.ts';
 import { DockerEngine } from '../../docker-engine/docker-engine.ts';
 import { HubStandIn } from './hub-stand-in.ts';
 
 export interface StartOptions extends Partial<ConnectionOptions> {
   readonly registerCode?: string;
+  readonly dispatch?: Dispatch;
   readonly dataDir?: string;
+  /** Carries out its commands, with admin access; else each answers with its name. */
+  readonly servesAgent?: boolean;
   /** Redials as a real agent does, and not at once. */
   readonly usesOwnPolicy?: boolean;
 }
@@ -40,22 +51,35 @@ export class AgentUnderTest implements AsyncDisposable {
   }
 
   async start(options: StartOptions = {}) {
-    const { registerCode, dataDir = this.directory, usesOwnPolicy, ...rest } = options;
+    const { registerCode, dataDir = this.directory, usesOwnPolicy, ...more } = options;
+    const { dispatch, servesAgent = false, ...rest } = more;
     const log = pino({ level: 'trace' }, { write: (line: string) => this.#note(line) });
     const file = new StateFile(dataDir, log);
     const stored = await file.load(registerCode);
     const settings = new LiveSettings();
     const engine = new DockerEngine('unix:///no/such/socket');
-    const url = this.hubs.url;
-    const connection = new Connection({
-      url,
-      access: 'operate',
-      credentials: new Credentials({ file, stored, registerCode, serverUrl: url, log }),
+    const state = new KeptState(file, stored);
+    const given = { url: this.hubs.url, fingerprint: undefined };
+    const links = {
+      address: chooseHub(given, stored),
+      given,
+      transport: new HubTransport(),
+      ceiling: new Ceiling(servesAgent ? 'admin' : 'operate', state, log),
+      credentials: new Credentials({ state, registerCode, log }),
       settings,
       engine,
       sampler: new MetricsSampler(engine),
-      dispatch: async (method) => method,
       log,
+    };
+    const parts = { ...links, dataDir, connection: () => connection };
+    const echo: Dispatch = async (method) => method;
+    const commands = new RunningCommands({
+      dispatch: dispatch ?? (servesAgent ? realDispatch(parts) : echo),
+      log,
+    });
+    const connection: Connection = new Connection({
+      ...links,
+      commands,
       firstPushMs: 60_000,
       ...(usesOwnPolicy === true
         ? {}
@@ -112,4 +136,33 @@ export class AgentUnderTest implements AsyncDisposable {
     this.endings.push(end);
     return { delayMs: 1, failedDials: failedDials + 1 };
   }
+}
+
+type Links = Pick<
+  ConnectionOptions,
+  'transport' | 'ceiling' | 'credentials' | 'settings' | 'sampler' | 'log'
+> & { readonly engine: DockerEngine; readonly dataDir: string; connection: () => Connection };
+
+/** What carries out an agent's commands, outside a container and without an engine. */
+function realDispatch({ connection, ...parts }: Links): Dispatch {
+  const { engine, dataDir, ceiling, credentials, log } = parts;
+  const handlers = allHandlers({
+    ...parts,
+    own: new OwnContainer({ engine, dataDir, isContained: false }),
+    get access() {
+      return ceiling.access;
+    },
+    get hubAddress() {
+      return connection().address;
+    },
+    shell: async () => ({ scope: 'host', entrance: [], environment: {} }),
+    rotateToken: (token) => credentials.rotate(token),
+    lowerAccess: (access) => ceiling.lower(access),
+    prepareMove: (target) => connection().prepareMove(target),
+    dockerHost: undefined,
+    hasParent: false,
+    stop: () => undefined,
+    onRestartFailure: () => undefined,
+  });
+  return createDispatcher({ handlers, ceiling, guard: async () => undefined, log });
 }

@@ -1,4 +1,5 @@
 import { randomUUID } from 'node:crypto';
+import type { Access } from '../../protocol/access.ts';
 import { hashRegistrationCode, newRegistrationCode } from '../../src/agent-hub/credentials.ts';
 import { type FakeAgent, type Message, PONG } from './fake-agent.ts';
 import type { TestHub } from './hub.ts';
@@ -7,13 +8,19 @@ import type { TestHub } from './hub.ts';
 export const PRESENT = { protocol: 1, capabilities: ['agent.ping', 'system.exec'] };
 
 /** A ticket for a candidate of the agent. */
-export async function issueTicket(test: TestHub, agentId: string, ttlMs = 60_000): Promise<string> {
+export async function issueTicket(
+  test: TestHub,
+  agentId: string,
+  ttlMs = 60_000,
+  access?: Access,
+): Promise<string> {
   const code = newRegistrationCode();
   const now = Date.now();
   await test.database.db.agents.issueTicket({
     agentId,
     codeId: randomUUID(),
     codeHash: hashRegistrationCode(code),
+    access,
     expiresAt: now + ttlMs,
     now,
   });
@@ -31,8 +38,9 @@ export async function parkCandidate(
   test: TestHub,
   agentId: string,
   hello: Message = {},
+  access?: Access,
 ): Promise<Parked> {
-  const code = await issueTicket(test, agentId);
+  const code = await issueTicket(test, agentId, undefined, access);
   const agent = await test.dial();
   const first = { type: 'register', code, version: '2.0.0', ...PRESENT, ...hello };
   const welcome = await agent.hello(first);

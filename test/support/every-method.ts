@@ -44,9 +44,10 @@ export const EVERY_METHOD: readonly (readonly [Method, object])[] = [
   ['docker.images.remove', { image: WORKLOAD_IMAGE }],
 ];
 
-/** What cannot succeed or be repeated there: a registry is needed, or the agent itself ends. */
+/** What cannot succeed or be repeated there: a registry is needed, or it is about the agent itself. */
 export const METHODS_APART: readonly Method[] = [
   'docker.images.pull',
   'agent.restart',
+  'agent.rotate_token',
   'agent.uninstall',
 ];

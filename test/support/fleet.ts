@@ -1,6 +1,7 @@
 import { pino } from 'pino';
 import { Audit } from '../../src/fleet/audit.ts';
 import type { Caller } from '../../src/fleet/fleet.ts';
+import type { FleetContext } from '../../src/fleet/fleet-context.ts';
 import { LocalFleet } from '../../src/fleet/local-fleet.ts';
 import {
   type ArgsOf,
@@ -24,12 +25,22 @@ export interface TestFleet {
   ) => Promise<OperationResult<N>>;
 }
 
-export async function startFleet(): Promise<TestFleet> {
+export async function startFleet({
+  publicUrl = 'http://127.0.0.1:8000',
+  fingerprint,
+}: Partial<Pick<FleetContext, 'publicUrl' | 'fingerprint'>> = {}): Promise<TestFleet> {
   const test = await startHub();
   const url = 'http://127.0.0.1:8000';
   const log = pino({ level: 'silent' });
   const { db } = test.database;
-  const serving = { host: '127.0.0.1', port: 8000, readOnly: false, tokenHash: '' };
+  const serving = {
+    host: '127.0.0.1',
+    port: 8000,
+    tlsSelfSigned: false,
+    trustedProxies: [],
+    readOnly: false,
+    tokenHash: '',
+  };
   const owner = { pid: process.pid, kind: 'server', url, serving } as const;
   const audit = new Audit(db.commands, log);
   const handOver = () => undefined;
@@ -37,7 +48,8 @@ export async function startFleet(): Promise<TestFleet> {
     db,
     hub: test.hub,
     audit,
-    publicUrl: url,
+    publicUrl,
+    fingerprint,
     owner,
     handOver,
     log,

@@ -1,4 +1,5 @@
 import { once } from 'node:events';
+import { createServer } from 'node:https';
 import type { AddressInfo } from 'node:net';
 import { type WebSocket, WebSocketServer } from 'ws';
 
@@ -10,10 +11,9 @@ export class HubStandIn implements AsyncDisposable {
   readonly #server: WebSocketServer;
   readonly #sockets = new Queue<HubSocket>();
 
-  private constructor(server: WebSocketServer, host: string) {
+  private constructor(server: WebSocketServer, origin: string) {
     this.#server = server;
-    const { port } = server.address() as AddressInfo;
-    this.url = `ws://${host}:${port}/ws/agent`;
+    this.url = `${origin}/ws/agent`;
     server.on('connection', (socket) => {
       this.#sockets.put(new HubSocket(socket));
     });
@@ -22,7 +22,20 @@ export class HubStandIn implements AsyncDisposable {
   static async start(port = 0, host = '127.0.0.1'): Promise<HubStandIn> {
     const server = new WebSocketServer({ host, port });
     await once(server, 'listening');
-    return new HubStandIn(server, host);
+    return new HubStandIn(server, `ws://${host}:${(server.address() as AddressInfo).port}`);
+  }
+
+  /** One that is reached over TLS; every path but the agents' answers with 200. */
+  static async startSecure(
+    tls: { key: string; cert: string },
+    host = '127.0.0.1',
+  ): Promise<HubStandIn> {
+    const listener = createServer(tls, (_request, response) => response.end('ok'));
+    listener.listen(0, host);
+    await once(listener, 'listening');
+    const server = new WebSocketServer({ server: listener });
+    server.once('close', () => listener.close());
+    return new HubStandIn(server, `wss://${host}:${(listener.address() as AddressInfo).port}`);
   }
 
   /** The next socket of an agent. */
@@ -37,11 +50,26 @@ export class HubStandIn implements AsyncDisposable {
   ): Promise<{ hub: HubSocket; hello: Message }> {
     const hub = await this.accept();
     const hello = await hub.next();
-    const token =
-      hello['type'] === 'register' ? { token: `token-of-${String(hello['code'])}` } : {};
-    const type = hello['type'] === 'register' ? 'registered' : 'authenticated';
-    hub.send({ type, agent_id: 'agent-1', ...token, config, ...more });
+    welcome(hub, hello, config, more);
     return { hub, hello };
+  }
+
+  /** Refuses tokens until one of these comes, and welcomes that; gives those that came before, too. */
+  async welcomeToken(
+    good: readonly string[],
+    more: Message = {},
+  ): Promise<{ hub: HubSocket; tried: string[] }> {
+    const tried: string[] = [];
+    for (;;) {
+      const hub = await this.accept();
+      const hello = await hub.next();
+      tried.push(String(hello['token']));
+      if (good.includes(String(hello['token']))) {
+        welcome(hub, hello, {}, more);
+        return { hub, tried };
+      }
+      hub.refuse('TOKEN_UNKNOWN', 4001);
+    }
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
@@ -49,6 +77,12 @@ export class HubStandIn implements AsyncDisposable {
     this.#server.close();
     await once(this.#server, 'close');
   }
+}
+
+function welcome(hub: HubSocket, hello: Message, config: Message, more: Message): void {
+  const token = hello['type'] === 'register' ? { token: `token-of-${String(hello['code'])}` } : {};
+  const type = hello['type'] === 'register' ? 'registered' : 'authenticated';
+  hub.send({ type, agent_id: 'agent-1', ...token, config, ...more });
 }
 
 /** The hub's end of one socket. */

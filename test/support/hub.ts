@@ -1,6 +1,6 @@
 import { randomUUID } from 'node:crypto';
 import { once } from 'node:events';
-import { createServer, type Server } from 'node:http';
+import { createServer, type IncomingMessage, type Server } from 'node:http';
 import type { AddressInfo, Socket } from 'node:net';
 import { Writable } from 'node:stream';
 import { pino } from 'pino';
@@ -128,8 +128,10 @@ export class TestHub {
 
 export async function startHub({
   timings = {},
+  ...options
 }: {
   timings?: Partial<HubTimings>;
+  clientAddress?: (request: IncomingMessage) => string;
 } = {}): Promise<TestHub> {
   const logged: Message[] = [];
   const log = pino(
@@ -143,7 +145,12 @@ export async function startHub({
   );
   const database = temporaryDatabase();
   // Telemetry is written when a test says so.
-  const hub = new AgentHub({ db: database.db, log, timings: { flushMs: HOUR_MS, ...timings } });
+  const hub = new AgentHub({
+    db: database.db,
+    log,
+    timings: { flushMs: HOUR_MS, ...timings },
+    ...options,
+  });
   await hub.start();
   const server = createServer();
   server.on('upgrade', (request, stream, head) => {

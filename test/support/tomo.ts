@@ -29,6 +29,8 @@ export interface ServerOptions {
   readonly env?: Record<string, string>;
   /** Another user to run it as. */
   readonly uid?: number;
+  /** Whether `args` give it TLS. */
+  readonly tls?: boolean;
   /** Where it listens, if `args` say otherwise than this machine's own address. */
   readonly address?: string;
 }
@@ -45,7 +47,7 @@ export async function startServer(
   if (options.uid !== undefined) chownSync(dataDir, options.uid, options.uid);
   const program = started.tomo(['serve', ...flags, ...(options.args ?? [])], env, user);
   await program.line('joined the data directory');
-  const url = `http://${options.address ?? '127.0.0.1'}:${port}`;
+  const url = `${options.tls === true ? 'https' : 'http'}://${options.address ?? '127.0.0.1'}:${port}`;
   return {
     program,
     dataDir,
@@ -84,6 +86,19 @@ export async function startAgent(
   const agent = started.agent(variables, user);
   await agent.line('"connected"');
   return agent;
+}
+
+/** A token of its own for a server's data directory, as a user makes one. */
+export async function addToken(
+  started: Started,
+  { dataDir }: Pick<TomoServer, 'dataDir'>,
+  name: string,
+  access: string,
+): Promise<string> {
+  const args = ['token', 'add', name, '--access', access, '--data-dir', dataDir];
+  const program = started.tomo(args);
+  if ((await program.ended) !== 0) throw new Error(program.log());
+  return program.output().trim();
 }
 
 /** A client that is closed with the test. */

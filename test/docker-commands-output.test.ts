@@ -2,6 +2,7 @@ import { afterAll, describe, expect, it } from 'vitest';
 import { LOG_RESULT_MAX_BYTES } from '../protocol/limits.ts';
 import { requireDocker } from './support/docker-engine.ts';
 import { DockerFixture } from './support/docker-fixture.ts';
+import { eventually } from './support/hub.ts';
 import { WORKLOAD_IMAGE } from './support/workload-image.ts';
 
 const host = requireDocker();
@@ -85,13 +86,17 @@ describe.skipIf(host === undefined)('logs and stats of containers on a real engi
       memory: '32m',
       cpus: 0.5,
     });
-    const [stats, line] = await Promise.all([
-      call('docker.containers.stats', { container }),
-      docker.cli('stats', '--no-stream', '--format', '{{json .}}', container),
-    ]);
-    const { CPUPerc } = JSON.parse(line) as { CPUPerc: string };
-    expect(Math.abs(stats.cpu_percent - Number.parseFloat(CPUPerc))).toBeLessThan(20);
-    expect(stats.cpu_percent).toBeGreaterThan(20);
+    // Where others are busy, too, the two do not always measure the same second.
+    const stats = await eventually(async () => {
+      const [ours, line] = await Promise.all([
+        call('docker.containers.stats', { container }),
+        docker.cli('stats', '--no-stream', '--format', '{{json .}}', container),
+      ]);
+      const { CPUPerc } = JSON.parse(line) as { CPUPerc: string };
+      expect(Math.abs(ours.cpu_percent - Number.parseFloat(CPUPerc))).toBeLessThan(20);
+      expect(ours.cpu_percent).toBeGreaterThan(20);
+      return ours;
+    });
     expect(stats.memory_limit).toBe(32 * 1024 * 1024);
     expect(stats.memory_usage).toBeGreaterThan(0);
     expect(stats.network_rx).toBeGreaterThanOrEqual(0);

@@ -6,8 +6,8 @@ import { Started } from '../support/processes.ts';
 import { sized } from '../support/test-size.ts';
 
 const GREEDY = fileURLToPath(new URL('../support/greedy-agent.ts', import.meta.url));
-/** Longer than its allowance lasts, and than any silence that the hub bears. */
-const ATTACK_MS = sized({ short: 12_000, full: 60_000 });
+/** An attack lasts for so many calls of honest agents: longer than its allowance. */
+const HONEST_CALLS = sized({ short: 1_000, full: 5_000 });
 
 const started = new Started();
 let besieged: BesiegedHub | undefined;
@@ -27,7 +27,7 @@ async function attack(kind: string, ...more: string[]): Promise<number> {
   return hub.withstands(`${kind} that nobody asked for ${more.join(' ')}`, async () => {
     const attacker = started.script(GREEDY, [hub.url, token, kind, ...more]);
     await eventually(() => expect(attacker.output()).toContain('connected'));
-    await new Promise((resolve) => setTimeout(resolve, ATTACK_MS));
+    await hub.honestCalls(HONEST_CALLS);
     const connections = attacker.output().split('\n').length - 1;
     await attacker.stop('SIGKILL');
     return connections;

@@ -74,6 +74,13 @@ export class BesiegedHub {
     agent.cut();
   }
 
+  /** Waits until the honest have called so many times more. */
+  async honestCalls(count: number): Promise<void> {
+    for (let waited = 0; waited < count; waited += CALLS_DURING_MIN) {
+      await this.#calls(CALLS_DURING_MIN, this.#lines().length);
+    }
+  }
+
   /** Runs an attack and holds the hub to what the honest are promised. */
   async withstands<T>(title: string, attack: () => Promise<T>): Promise<T> {
     const usual = await this.#settle();

@@ -10,6 +10,7 @@ const TOOLS = [
   'get_agent_status',
   'list_agent_commands',
   'send_agent_command',
+  'run_on_agents',
   'get_command_history',
   'install_agent',
   'configure_agents',

@@ -11,6 +11,7 @@ import {
 import type { Caller } from './fleet.ts';
 import type { FleetContext } from './fleet-context.ts';
 import { FLEET_SETTING_KEYS, fleetSettings } from './fleet-settings.ts';
+import { matchingAgents } from './matching-agents.ts';
 import type { ArgsOf, OperationResult } from './operations.ts';
 import { requireAdmin } from './require-admin.ts';
 import { tellAgent } from './tell-agent.ts';
@@ -20,7 +21,6 @@ type Settings = ArgsOf<'configure_agents'>['settings'];
 
 /** Agents told at one time. */
 const TOLD_AT_ONCE_COUNT = 64;
-const PAGE_COUNT = 1_000;
 const INTERVALS = agentConfigSchema.keyof().options;
 const FLEET_SETTINGS = ['token_rotation_days', 'token_grace_minutes', 'code_ttl_minutes'] as const;
 
@@ -59,18 +59,7 @@ async function selected(
   context: FleetContext,
   filter: Pick<ArgsOf<'configure_agents'>, 'server_ids' | 'labels'>,
 ): Promise<AgentRow[]> {
-  const rows: AgentRow[] = [];
-  for (;;) {
-    const after = rows.at(-1)?.serverId;
-    const page = await context.db.agents.list({
-      ...(filter.server_ids === undefined ? {} : { serverIds: filter.server_ids }),
-      ...(filter.labels === undefined ? {} : { labels: filter.labels }),
-      ...(after === undefined ? {} : { after }),
-      limit: PAGE_COUNT,
-    });
-    rows.push(...page);
-    if (page.length < PAGE_COUNT) break;
-  }
+  const rows = await matchingAgents(context.db, filter);
   const found = new Set(rows.map((row) => row.serverId));
   const missing = filter.server_ids?.filter((serverId) => !found.has(serverId)) ?? [];
   if (missing.length === 0) return rows;

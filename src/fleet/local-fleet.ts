@@ -9,6 +9,7 @@ import type { ArgsOf, OperationName, OperationResult } from './operations.ts';
 import { recorded } from './recorded-operation.ts';
 import { revokeAgent } from './revoke-agent.ts';
 import { rotateAgentToken } from './rotate-agent-token.ts';
+import { runOnAgents } from './run-on-agents.ts';
 import { sendCommand } from './send-command.ts';
 import { uninstallAgent } from './uninstall-agent.ts';
 
@@ -27,6 +28,7 @@ const PERFORM: Operations = {
   revoke_agent: revokeAgent,
   uninstall_agent: uninstallAgent,
   send_agent_command: sendCommand,
+  run_on_agents: runOnAgents,
   configure_agents: configureAgents,
   rotate_agent_token: rotateAgentToken,
   get_command_history: commandHistory,

@@ -1,11 +1,19 @@
 import { z } from 'zod';
 import { accessSchema } from '../../protocol/access.ts';
 import { agentConfigSchema, hostSchema } from '../../protocol/handshake.ts';
-import { CALL_TIMEOUT_MAX_MS } from '../../protocol/limits.ts';
 import { healthSchema, metricsSchema } from '../../protocol/telemetry.ts';
 import { deploySchema } from '../provisioning/deploy-target.ts';
 import { historyArgs, historyResult } from './history-schema.ts';
-import { COMMAND_STATUSES, isoTime, PAGE_MAX_COUNT, serverIdSchema } from './schema-fields.ts';
+import { runArgs, runResult } from './run-schema.ts';
+import {
+  COMMAND_STATUSES,
+  commandFields,
+  errorSchema,
+  isoTime,
+  labelsSchema,
+  PAGE_MAX_COUNT,
+  serverIdSchema,
+} from './schema-fields.ts';
 import { settingsSchema } from './settings-schema.ts';
 
 /**
@@ -20,14 +28,7 @@ export const AGENT_STATUSES = [
   'updating',
   'revoked',
 ] as const;
-const LABELS_MAX_COUNT = 64;
 const PAGE_DEFAULT_COUNT = 100;
-
-const labelsSchema = z
-  .record(z.string().min(1).max(63), z.string().max(255))
-  .refine((labels) => Object.keys(labels).length <= LABELS_MAX_COUNT, {
-    message: `at most ${LABELS_MAX_COUNT} labels`,
-  });
 
 const statusSchema = z.enum(AGENT_STATUSES);
 
@@ -39,12 +40,6 @@ const agentSummary = z.object({
   last_seen: isoTime.nullable(),
   access: accessSchema,
   labels: z.record(z.string(), z.string()),
-});
-
-const errorSchema = z.object({
-  code: z.number().int(),
-  name: z.string(),
-  message: z.string(),
 });
 
 const installArgs = z.strictObject({
@@ -131,17 +126,7 @@ const listArgs = z.strictObject({
   limit: z.number().int().min(1).max(PAGE_MAX_COUNT).default(PAGE_DEFAULT_COUNT),
 });
 
-const commandArgs = z.strictObject({
-  server_id: serverIdSchema,
-  method: z.string().min(1).max(128).describe('A method of list_agent_commands.'),
-  params: z.record(z.string(), z.unknown()).default({}).describe('The method’s params.'),
-  timeout_seconds: z
-    .number()
-    .positive()
-    .max(CALL_TIMEOUT_MAX_MS / 1_000)
-    .optional()
-    .describe('How long the command may take; each method has a default.'),
-});
+const commandArgs = z.strictObject({ server_id: serverIdSchema, ...commandFields });
 
 const commandResult = z.object({
   command_id: z.string(),
@@ -257,6 +242,7 @@ export const OPERATIONS = {
   },
   uninstall_agent: { args: uninstallArgs, result: uninstallResult, retry: false },
   send_agent_command: { args: commandArgs, result: commandResult, retry: false },
+  run_on_agents: { args: runArgs, result: runResult, retry: false },
   configure_agents: { args: configureArgs, result: configureResult, retry: false },
   rotate_agent_token: {
     args: z.strictObject({ server_id: serverIdSchema }),

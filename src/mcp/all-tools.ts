@@ -7,6 +7,7 @@ import { listAgentCommandsTool } from './tools/list-agent-commands.ts';
 import { listAgentsTool } from './tools/list-agents.ts';
 import { revokeAgentTool } from './tools/revoke-agent.ts';
 import { rotateAgentTokenTool } from './tools/rotate-agent-token.ts';
+import { runOnAgentsTool } from './tools/run-on-agents.ts';
 import { sendAgentCommandTool } from './tools/send-agent-command.ts';
 import { uninstallAgentTool } from './tools/uninstall-agent.ts';
 
@@ -16,6 +17,7 @@ export const ALL_TOOLS: readonly Tool[] = [
   getAgentStatusTool,
   listAgentCommandsTool,
   sendAgentCommandTool,
+  runOnAgentsTool,
   getCommandHistoryTool,
   installAgentTool,
   configureAgentsTool,

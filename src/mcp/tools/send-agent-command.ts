@@ -1,7 +1,7 @@
 import { z } from 'zod';
 import { OPERATIONS, type OperationResult } from '../../fleet/operations.ts';
+import { cutText, RESULT_TEXT_MAX_CHARS } from '../../fleet/text-limit.ts';
 import { defineTool, type ToolAnswer } from '../define-tool.ts';
-import { cutText, RESULT_TEXT_MAX_CHARS } from '../text-limit.ts';
 
 const { args, result } = OPERATIONS.send_agent_command;
 

@@ -19,6 +19,11 @@ describe('cutText', () => {
     expect(cut?.length).toBeGreaterThan(RESULT_TEXT_MAX_CHARS - 10);
   });
 
+  it('cuts to a limit of its caller', () => {
+    expect(cutText('one\ntwo\nthree', 9)).toBe('one\ntwo');
+    expect(cutText('one', 0)).toBe('');
+  });
+
   it('cuts one long line in its middle, but never inside a character', () => {
     const cut = cutText(`{\n "stdout": "${'😀'.repeat(RESULT_TEXT_MAX_CHARS)}`);
     expect(cut?.length).toBeGreaterThan(RESULT_TEXT_MAX_CHARS - 2);

@@ -1,0 +1,111 @@
+import { createHash } from 'node:crypto';
+import type { OperationResult } from './operations.ts';
+import { cutText, RESULT_TEXT_MAX_CHARS } from './text-limit.ts';
+
+type Group = OperationResult<'run_on_agents'>['groups'][number];
+
+interface Held {
+  readonly status: Group['status'];
+  readonly serverIds: string[];
+  /** The result as JSON, or its beginning. */
+  text: string;
+  isWhole: boolean;
+}
+
+/**
+ * The answers of many servers, equal ones once. Of long results no more is held than can be shown:
+ * what one may take only becomes less with every further one.
+ */
+export class AnswerGroups {
+  readonly #groups = new Map<string, Held>();
+  #chars = 0;
+
+  /** Servers whose command succeeded. */
+  get succeeded(): number {
+    const groups = [...this.#groups.values()].filter(({ status }) => status === 'succeeded');
+    return groups.reduce((sum, { serverIds }) => sum + serverIds.length, 0);
+  }
+
+  add(serverId: string, status: Group['status'], result: unknown): void {
+    const key = `${status} ${digest(result)}`;
+    const group = this.#groups.get(key);
+    if (group !== undefined) {
+      group.serverIds.push(serverId);
+      return;
+    }
+    const held = { status, serverIds: [serverId], text: textOf(result), isWhole: true };
+    cut(held, RESULT_TEXT_MAX_CHARS);
+    this.#groups.set(key, held);
+    this.#chars += held.text.length;
+    // Not at every one, since each time costs a look at all of them.
+    if (this.#chars > 4 * RESULT_TEXT_MAX_CHARS) this.#cutTo(RESULT_TEXT_MAX_CHARS);
+  }
+
+  /** The biggest group first; all results together have at most so many characters as text. */
+  within(maxChars: number): Group[] {
+    this.#cutTo(maxChars);
+    const groups = [...this.#groups.values()].map(shown);
+    return groups.sort(
+      (a, b) => b.server_ids.length - a.server_ids.length || compare(firstOf(a), firstOf(b)),
+    );
+  }
+
+  #cutTo(maxChars: number): void {
+    const groups = [...this.#groups.values()];
+    const share = fairShare(
+      groups.map(({ text }) => text.length),
+      maxChars,
+    );
+    for (const group of groups) cut(group, share);
+    this.#chars = groups.reduce((sum, { text }) => sum + text.length, 0);
+  }
+}
+
+function cut(group: Held, maxChars: number): void {
+  const text = cutText(group.text, maxChars);
+  if (text === undefined) return;
+  group.text = text;
+  group.isWhole = false;
+}
+
+/** The length to which the longest are cut, so that all together have at most so many characters. */
+function fairShare(lengths: readonly number[], maxChars: number): number {
+  let left = maxChars;
+  let count = lengths.length;
+  for (const length of lengths.toSorted((a, b) => a - b)) {
+    if (length * count > left) return Math.floor(left / count);
+    left -= length;
+    count -= 1;
+  }
+  return maxChars;
+}
+
+function shown({ status, serverIds, text, isWhole }: Held): Group {
+  const head = { server_ids: serverIds.toSorted(compare), status };
+  return isWhole
+    ? { ...head, result: JSON.parse(text) }
+    : { ...head, result_text: text, truncated: true };
+}
+
+function textOf(result: unknown): string {
+  return JSON.stringify(result ?? null, null, 1);
+}
+
+/** The same for results that differ in the order of their keys alone. */
+function digest(result: unknown): string {
+  const sorted = JSON.stringify(result ?? null, (_key, value: unknown) =>
+    typeof value === 'object' && value !== null && !Array.isArray(value)
+      ? Object.fromEntries(Object.entries(value).sort(([a], [b]) => compare(a, b)))
+      : value,
+  );
+  return createHash('sha256').update(sorted).digest('hex');
+}
+
+function firstOf({ server_ids }: Group): string {
+  return server_ids[0] ?? '';
+}
+
+function compare(a: string, b: string): number {
+  if (a === b) return 0;
+  return a < b ? -1 : 1;
+}

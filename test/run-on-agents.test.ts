@@ -1,0 +1,132 @@
+import { existsSync, readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { commandRows } from './support/commands.ts';
+import { eventually } from './support/hub.ts';
+import { installAgent } from './support/installed-agent.ts';
+import type { TestClient } from './support/mcp-client.ts';
+import { Started } from './support/processes.ts';
+import { connect, startServer, type TomoServer } from './support/tomo.ts';
+
+const started = new Started();
+let server: TomoServer;
+let client: TestClient;
+
+beforeAll(async () => {
+  server = await startServer(started);
+  client = await connect(started, 'v2-auto', server.http);
+  for (const serverId of ['web-1', 'web-2', 'away']) {
+    const agent = await (await installAgent(started, server, client, serverId)).start();
+    if (serverId === 'away') await agent.stop();
+  }
+  await eventually(async () =>
+    expect(await client.callTool('get_agent_status', { server_id: 'away' })).toMatchObject({
+      structuredContent: { status: 'disconnected' },
+    }),
+  );
+});
+
+afterAll(() => started[Symbol.asyncDispose]());
+
+const exec = (command: string) => ({ all: true, method: 'system.exec', params: { command } });
+
+describe('run_on_agents with agents that are processes', () => {
+  it('shows the answer of two servers once, and that the third is away', async () => {
+    const steps: string[] = [];
+    const { structuredContent, content, isError } = await client.callTool(
+      'run_on_agents',
+      exec('echo same'),
+      undefined,
+      ({ message }) => steps.push(message ?? ''),
+    );
+    expect(isError ?? false).toBe(false);
+    expect(structuredContent).toMatchObject({
+      groups: [
+        {
+          server_ids: ['web-1', 'web-2'],
+          status: 'succeeded',
+          result: { stdout: 'same\n', exit_code: 0 },
+        },
+      ],
+      failures: [
+        {
+          server_id: 'away',
+          status: 'failed',
+          error: {
+            code: 1001,
+            name: 'AGENT_NOT_CONNECTED',
+            message: expect.stringContaining('last seen'),
+          },
+        },
+      ],
+      counts: { asked: 3, succeeded: 2, failed: 1 },
+    });
+    const text = content[0]?.text;
+    expect(text).toContain('3 asked, 2 succeeded, 1 failed.\nweb-1, web-2 (2): succeeded\n');
+    expect(text).toContain('away: failed: AGENT_NOT_CONNECTED (1001): ');
+    expect(steps[0]).toBe('1 of 3 (33 %)');
+    const rows = commandRows(server.dataDir, 'system.exec');
+    expect(rows.map((row) => row.server_id).toSorted()).toEqual(['away', 'web-1', 'web-2']);
+  });
+
+  it('cuts long results, and says so', async () => {
+    const { structuredContent, content } = await client.callTool(
+      'run_on_agents',
+      // Of each server another, since the shells have ids of their own.
+      exec('yes $$ | head -n 40000'),
+    );
+    expect(structuredContent).toMatchObject({
+      groups: [
+        { server_ids: ['web-1'], truncated: true },
+        { server_ids: ['web-2'], truncated: true },
+      ],
+    });
+    expect(structuredContent).not.toHaveProperty('groups.0.result');
+    expect(content[0]?.text).toContain('[Cut. ');
+    expect(content[0]?.text?.length).toBeLessThan(51_000);
+  });
+
+  it('is an error if no server succeeded', async () => {
+    const args = { server_ids: ['away'], method: 'agent.ping' };
+    expect(await client.callTool('run_on_agents', args)).toMatchObject({
+      isError: true,
+      structuredContent: { counts: { asked: 1, succeeded: 0, failed: 1 } },
+    });
+  });
+
+  it('refuses a choice of servers that is not one', async () => {
+    expect(await client.callTool('run_on_agents', { method: 'agent.ping' })).toMatchObject({
+      isError: true,
+      structuredContent: { error: { name: 'INVALID_PARAMS' } },
+    });
+  });
+
+  it('leaves no process on any server when the client cancels', async () => {
+    const marks = join(started.directory(), 'pids');
+    const cancel = new AbortController();
+    const call = client.callTool(
+      'run_on_agents',
+      exec(`echo $$ >> ${marks}; sleep 300`),
+      cancel.signal,
+    );
+    call.catch(() => undefined);
+    const pids = await eventually(() => {
+      const lines = existsSync(marks) ? readFileSync(marks, 'utf8').trim().split('\n') : [];
+      expect(lines).toHaveLength(2);
+      return lines.map(Number);
+    });
+    expect(pids.map(isAlive)).toEqual([true, true]);
+    cancel.abort();
+    await expect(call).rejects.toThrow();
+    await eventually(() => expect(pids.map(isAlive)).toEqual([false, false]));
+  });
+});
+
+function isAlive(pid: number): boolean {
+  try {
+    process.kill(pid, 0);
+    return true;
+  } catch {
+    return false;
+  }
+}

@@ -12,6 +12,7 @@ const TOOLS = [
   'send_agent_command',
   'run_on_agents',
   'get_command_history',
+  'get_agent_events',
   'install_agent',
   'configure_agents',
   'rotate_agent_token',

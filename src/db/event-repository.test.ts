@@ -25,6 +25,41 @@ it("lists an agent's newest events first, with their details", async () => {
   expect(await db.events.recent('a1', 1)).toMatchObject([{ type: 'stop' }]);
 });
 
+it('lists the events of all agents in one order, and goes on after any of them', async () => {
+  const { db } = temporaryDatabase();
+  await db.events.append([
+    event('start', 1_000),
+    event('die', 3_000, 'a2'),
+    event('stop', 2_000),
+    event('start', 2_000, 'a2'),
+  ]);
+  const all = await db.events.list({ limit: 10 });
+  expect(all.map(({ id }) => id)).toEqual([2, 4, 3, 1]);
+  for (const [index, after] of all.entries()) {
+    expect(await db.events.list({ after, limit: 10 })).toEqual(all.slice(index + 1));
+  }
+});
+
+it('lists the events that meet every condition', async () => {
+  const { db } = temporaryDatabase();
+  await db.events.append([event('start', 1_000), event('die', 2_000), event('die', 3_000, 'a2')]);
+  const ids = async (filter: object) =>
+    (await db.events.list({ ...filter, limit: 10 })).map(({ id }) => id);
+  expect(await ids({ agentId: 'a1' })).toEqual([2, 1]);
+  expect(await ids({ type: 'die' })).toEqual([3, 2]);
+  expect(await ids({ agentId: 'a1', type: 'die' })).toEqual([2]);
+  expect(await ids({ since: 2_000 })).toEqual([3, 2]);
+  expect(await ids({ until: 2_000 })).toEqual([1]);
+});
+
+it.each(['', "WHERE agent_id = 'a1'"])('has an index for the order of a page: %s', (condition) => {
+  const { client } = temporaryDatabase();
+  const query = `SELECT * FROM agent_events ${condition} ORDER BY at DESC, id DESC`;
+  const plan = JSON.stringify(client.prepare(`EXPLAIN QUERY PLAN ${query}`).all());
+  expect(plan).toContain('USING INDEX');
+  expect(plan).not.toContain('TEMP B-TREE');
+});
+
 it('forgets what happened before a time', async () => {
   const { db } = temporaryDatabase();
   await db.events.append([event('start', 1_000), event('die', 2_000)]);

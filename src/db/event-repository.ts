@@ -1,4 +1,4 @@
-import { desc, eq, lt, sql } from 'drizzle-orm';
+import { and, desc, eq, gte, lt, lte, or, type SQL, sql } from 'drizzle-orm';
 import type { Connection } from './connection.ts';
 import { agentEvents } from './schema.ts';
 
@@ -8,6 +8,18 @@ const EVENTS_MAX_ROWS = 200_000;
 /** Something that happened to an agent or on its server. Ids grow in the order of recording. */
 export type EventRow = typeof agentEvents.$inferSelect;
 export type NewEvent = Omit<typeof agentEvents.$inferInsert, 'id'>;
+
+export interface EventFilter {
+  readonly agentId?: string | undefined;
+  readonly type?: string | undefined;
+  /** Happened then or later. */
+  readonly since?: number | undefined;
+  /** Happened before. */
+  readonly until?: number | undefined;
+  /** The last event of the page before. */
+  readonly after?: Pick<EventRow, 'at' | 'id'> | undefined;
+  readonly limit: number;
+}
 
 /** What happened to the agents. Methods throw DatabaseError. */
 export class EventRepository {
@@ -28,13 +40,18 @@ export class EventRepository {
 
   /** The newest events of an agent first. */
   async recent(agentId: string, limit: number): Promise<EventRow[]> {
+    return this.list({ agentId, limit });
+  }
+
+  /** Events of any agents, the newest first; of the same millisecond the last recorded first. */
+  async list(filter: EventFilter): Promise<EventRow[]> {
     return this.#connection.run(() =>
       this.#connection.orm
         .select()
         .from(agentEvents)
-        .where(eq(agentEvents.agentId, agentId))
+        .where(and(...conditions(filter)))
         .orderBy(desc(agentEvents.at), desc(agentEvents.id))
-        .limit(limit)
+        .limit(filter.limit)
         .all(),
     );
   }
@@ -57,4 +74,20 @@ export class EventRepository {
           )`).changes,
     );
   }
+}
+
+function conditions({ agentId, type, since, until, after }: EventFilter): (SQL | undefined)[] {
+  return [
+    agentId === undefined ? undefined : eq(agentEvents.agentId, agentId),
+    type === undefined ? undefined : eq(agentEvents.type, type),
+    since === undefined ? undefined : gte(agentEvents.at, since),
+    until === undefined ? undefined : lt(agentEvents.at, until),
+    // The first half lets SQLite begin in the index at that place.
+    after === undefined
+      ? undefined
+      : and(
+          lte(agentEvents.at, after.at),
+          or(lt(agentEvents.at, after.at), lt(agentEvents.id, after.id)),
+        ),
+  ];
 }

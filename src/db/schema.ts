@@ -145,7 +145,10 @@ export const agentEvents = sqliteTable(
     detail: objectColumn('detail'),
     at: integer('at').notNull(),
   },
-  (table) => [index('idx_agent_events_agent_id_at').on(table.agentId, table.at)],
+  (table) => [
+    index('idx_agent_events_agent_id_at').on(table.agentId, table.at),
+    index('idx_agent_events_at').on(table.at),
+  ],
 );
 
 export const agentMetrics = sqliteTable(

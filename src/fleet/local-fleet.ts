@@ -1,3 +1,4 @@
+import { agentEvents } from './agent-events.ts';
 import { agentStatus, listAgents } from './agent-status.ts';
 import { commandHistory } from './command-history.ts';
 import { configureAgents } from './configure-agents.ts';
@@ -32,6 +33,7 @@ const PERFORM: Operations = {
   configure_agents: configureAgents,
   rotate_agent_token: rotateAgentToken,
   get_command_history: commandHistory,
+  get_agent_events: agentEvents,
   describe_owner: (context) => Promise.resolve(context.owner),
   hand_over: (context) => {
     context.handOver();

@@ -3,6 +3,7 @@ import { accessSchema } from '../../protocol/access.ts';
 import { agentConfigSchema, hostSchema } from '../../protocol/handshake.ts';
 import { healthSchema, metricsSchema } from '../../protocol/telemetry.ts';
 import { deploySchema } from '../provisioning/deploy-target.ts';
+import { eventsArgs, eventsResult } from './events-schema.ts';
 import { historyArgs, historyResult } from './history-schema.ts';
 import { runArgs, runResult } from './run-schema.ts';
 import {
@@ -250,6 +251,7 @@ export const OPERATIONS = {
     retry: false,
   },
   get_command_history: { args: historyArgs, result: historyResult, retry: true },
+  get_agent_events: { args: eventsArgs, result: eventsResult, retry: true },
   describe_owner: { args: z.strictObject({}), result: ownerResult, retry: true },
   hand_over: { args: z.strictObject({}), result: z.object({}), retry: false },
 };

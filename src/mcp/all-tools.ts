@@ -1,5 +1,6 @@
 import type { Tool } from './define-tool.ts';
 import { configureAgentsTool } from './tools/configure-agents.ts';
+import { getAgentEventsTool } from './tools/get-agent-events.ts';
 import { getAgentStatusTool } from './tools/get-agent-status.ts';
 import { getCommandHistoryTool } from './tools/get-command-history.ts';
 import { installAgentTool } from './tools/install-agent.ts';
@@ -19,6 +20,7 @@ export const ALL_TOOLS: readonly Tool[] = [
   sendAgentCommandTool,
   runOnAgentsTool,
   getCommandHistoryTool,
+  getAgentEventsTool,
   installAgentTool,
   configureAgentsTool,
   rotateAgentTokenTool,

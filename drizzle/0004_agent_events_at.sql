@@ -1,0 +1,1 @@
+CREATE INDEX `idx_agent_events_at` ON `agent_events` (`at`);

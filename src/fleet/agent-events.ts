@@ -1,0 +1,78 @@
+import { z } from 'zod';
+import { TomoError } from '../../protocol/errors.ts';
+import type { EventRow } from '../db/event-repository.ts';
+import { agentOf, type FleetContext, isoTime } from './fleet-context.ts';
+import type { ArgsOf, OperationResult } from './operations.ts';
+
+/** Of the details of one page as JSON; agents write what they like into them. */
+const DETAILS_MAX_CHARS = 1024 * 1024;
+
+type EventsResult = OperationResult<'get_agent_events'>;
+
+/**
+ * What happened to agents and on their servers, the newest first, a page at a time. Throws
+ * INVALID_PARAMS and UNKNOWN_SERVER.
+ */
+export async function agentEvents(
+  context: FleetContext,
+  { server_id, type, since, until, cursor, limit }: ArgsOf<'get_agent_events'>,
+): Promise<EventsResult> {
+  const after = cursor === undefined ? undefined : positionOf(cursor);
+  const agent = server_id === undefined ? undefined : await agentOf(context, server_id);
+  // What just happened is in memory until then.
+  await context.hub.telemetry.flush();
+  const rows = await context.db.events.list({
+    agentId: agent?.id,
+    type,
+    since: timeOf(since),
+    until: timeOf(until),
+    after,
+    limit: limit + 1,
+  });
+  const page = fitting(rows.slice(0, limit));
+  const last = rows.length > page.length ? page.at(-1) : undefined;
+  return {
+    events: page.map(shown),
+    ...(last === undefined ? {} : { next_cursor: cursorOf(last) }),
+  };
+}
+
+/** The first of them, up to the limit on their details, which no single one can reach. */
+function fitting(rows: readonly EventRow[]): readonly EventRow[] {
+  let chars = 0;
+  const end = rows.findIndex(({ detail }) => {
+    chars += JSON.stringify(detail).length;
+    return chars > DETAILS_MAX_CHARS;
+  });
+  return end === -1 ? rows : rows.slice(0, end);
+}
+
+function shown({ id, serverId, type, at, detail }: EventRow): EventsResult['events'][number] {
+  return { id, server_id: serverId, type, at: isoTime(at), detail };
+}
+
+function timeOf(text: string | undefined): number | undefined {
+  return text === undefined ? undefined : Date.parse(text);
+}
+
+type Position = Pick<EventRow, 'at' | 'id'>;
+
+const positionSchema = z.tuple([z.int(), z.int()]);
+
+function cursorOf({ at, id }: Position): string {
+  return Buffer.from(JSON.stringify([at, id])).toString('base64url');
+}
+
+function positionOf(cursor: string): Position {
+  try {
+    const text = Buffer.from(cursor, 'base64url').toString();
+    const [at, id] = positionSchema.parse(JSON.parse(text));
+    return { at, id };
+  } catch (cause) {
+    throw new TomoError(
+      'INVALID_PARAMS',
+      'cursor is not one of get_agent_events: pass next_cursor of the page before, or leave it out.',
+      { cause },
+    );
+  }
+}

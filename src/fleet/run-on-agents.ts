@@ -1,3 +1,6 @@
+import { grants } from '../../protocol/access.ts';
+import { findCommand } from '../../protocol/commands/catalogue.ts';
+import { requiredAccess } from '../../protocol/commands/required-access.ts';
 import { TomoError, toTomoError } from '../../protocol/errors.ts';
 import { statusOfError } from '../agent-hub/command-outcome.ts';
 import { AnswerGroups } from './answer-groups.ts';
@@ -18,7 +21,7 @@ const MESSAGES_MAX_CHARS = RESULT_TEXT_MAX_CHARS / 2;
 
 /**
  * Runs one method on many agents, each command as send_agent_command would, so many at a time. Throws
- * INVALID_PARAMS for a choice that is not one, and UNKNOWN_SERVER if no agent is chosen; what goes
+ * INVALID_PARAMS for a choice that is not one, ACCESS_DENIED for a caller who may not, and UNKNOWN_SERVER if no agent is chosen; what goes
  * wrong on a server is among the failures.
  */
 export async function runOnAgents(
@@ -27,6 +30,7 @@ export async function runOnAgents(
   caller: Caller,
 ): Promise<RunResult> {
   refuseUnclearChoice(args);
+  refuseBeyondAccess(args, caller);
   const { known, unknown } = await chosen(context, args);
   const groups = new AnswerGroups();
   const failures = unknown.map((serverId) => failureOf(serverId, noSuchAgent(serverId)));
@@ -55,6 +59,19 @@ function refuseUnclearChoice({ server_ids, labels, all }: RunArgs): void {
   throw new TomoError(
     'INVALID_PARAMS',
     'Choose the servers of run_on_agents in exactly one way: server_ids, labels, or all: true.',
+  );
+}
+
+/** Once for all servers: refused one by one, it would leave a row for each of them. */
+function refuseBeyondAccess({ method, params }: RunArgs, { access }: Caller): void {
+  const entry = findCommand(method);
+  if (entry === undefined) return;
+  const needed = requiredAccess(entry, params);
+  if (grants(access, needed)) return;
+  throw new TomoError(
+    'ACCESS_DENIED',
+    `${method} needs access "${needed}", and you have "${access}": your token gives no more, or Tomo runs with --read-only. Nothing was run.`,
+    { facts: { method, needed, granted: access } },
   );
 }
 

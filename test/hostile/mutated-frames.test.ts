@@ -10,7 +10,7 @@ const MESSAGES = sized({ short: 18_000, full: 950_000 });
 const HELLOS = sized({ short: 2_000, full: 50_000 });
 /** Not authenticated, too many attempts; and of RFC 6455: not UTF-8, too large. */
 const REFUSALS = new Set([4001, 4013, 1007, 1009]);
-const BEHAVED = sized({ short: 10_000, full: 50_000 });
+const BEHAVED = sized({ short: 10_000, full: 250_000 });
 const AT_ONCE = 8;
 const STEP = 1_000;
 const SEED = testSeed();

@@ -83,11 +83,14 @@ describe('get_command_history', () => {
       { ...PING, method: 'no.such' },
       { ...ADMIN, actor: 'stdio' },
     );
-    const [last] = await test.database.db.commands.recent({ limit: 1 });
-    const after = new Date((last?.startedAt ?? 0) + 1).toISOString();
-    const methods = async (filter: object) =>
-      (await perform('get_command_history', filter)).commands.map(({ method }) => method);
-    expect(await methods({ server_id: 'web-1' })).toEqual(['no.such', 'agent.ping']);
+    const rows = await test.database.db.commands.recent({ limit: 2 });
+    const after = new Date(Math.max(...rows.map(({ startedAt }) => startedAt)) + 1).toISOString();
+    // Two of one millisecond stand in either order.
+    const methods = async (filter: object) => {
+      const { commands } = await perform('get_command_history', filter);
+      return commands.map(({ method }) => method).toSorted();
+    };
+    expect(await methods({ server_id: 'web-1' })).toEqual(['agent.ping', 'no.such']);
     expect(await methods({ server_id: 'web-2' })).toEqual([]);
     expect(await methods({ actor: 'stdio' })).toEqual(['no.such']);
     expect(await methods({ method: 'agent.ping' })).toEqual(['agent.ping']);

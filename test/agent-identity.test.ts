@@ -45,6 +45,12 @@ async function restart(env: Record<string, string> = {}): Promise<void> {
   agent = await installed.start(env);
 }
 
+/** Kills the agent; the hub knows it then. */
+async function end(): Promise<void> {
+  await agent.stop('SIGKILL');
+  await eventually(async () => expect(await status()).toMatchObject({ status: 'disconnected' }));
+}
+
 /** The hub's answer to a token from this machine's address. */
 async function helloWith(token: string): Promise<unknown> {
   const socket = await FakeAgent.dial(socketUrl(server));
@@ -144,7 +150,7 @@ describe('a lowered ceiling', () => {
 
   it('is held by the agent itself when its hub forgets it', async () => {
     await lower();
-    await agent.stop('SIGKILL');
+    await end();
     // A code that raises the hub's own ceiling, but is never used by this process.
     await call('install_agent', { server_id: SERVER_ID, access: 'admin' });
     agent = await installed.start();
@@ -153,7 +159,7 @@ describe('a lowered ceiling', () => {
 
   it('ends with a new registration', async () => {
     await lower();
-    await agent.stop('SIGKILL');
+    await end();
     const fresh = await call('install_agent', { server_id: SERVER_ID, access: 'admin' });
     const { registration_code } = z.looseObject({ registration_code: z.string() }).parse(fresh);
     agent = await installed.start({ REGISTER_CODE: registration_code });

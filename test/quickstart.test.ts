@@ -1,4 +1,5 @@
 import { execFile } from 'node:child_process';
+import { readFileSync } from 'node:fs';
 import { promisify } from 'node:util';
 import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
 import { z } from 'zod';
@@ -76,8 +77,9 @@ describe('the agent of this machine', () => {
     await vi.waitFor(async () => {
       const { structuredContent } = await client.callTool('send_agent_command', env);
       expect(structuredContent).toMatchObject({ status: 'succeeded' });
-      expect(JSON.stringify(structuredContent)).not.toMatch(/TOMO_TOKEN|REGISTER_CODE/);
+      expect(JSON.stringify(structuredContent)).not.toMatch(/TOMO_TOKEN|REGISTER_CODE|MALLOC/);
     }, 20_000);
+    if (process.platform === 'linux') expect(initialEnvironment(server)).toContain('MALLOC_');
     await server.stop('SIGKILL');
     await vi.waitUntil(() => !isAlive(second), 20_000);
   });
@@ -164,4 +166,9 @@ function isAlive(pid: number): boolean {
   } catch {
     return false;
   }
+}
+
+/** What the C library of a process read when it started. */
+function initialEnvironment({ pid }: Program): string {
+  return readFileSync(`/proc/${pid}/environ`, 'utf8');
 }

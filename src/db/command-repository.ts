@@ -1,5 +1,6 @@
-import { and, desc, eq, gte, inArray, lt, lte, or, type SQL, sql } from 'drizzle-orm';
+import { and, desc, eq, gte, inArray, lt, type SQL, sql } from 'drizzle-orm';
 import type { Connection } from './connection.ts';
+import { isAfter } from './page-position.ts';
 import { agents, commands } from './schema.ts';
 
 /** One command in the audit. `params` are as the caller redacted them. */
@@ -292,12 +293,8 @@ function conditions(filter: CommandFilter): (SQL | undefined)[] {
     status === undefined ? undefined : eq(commands.status, status),
     since === undefined ? undefined : gte(commands.startedAt, since),
     until === undefined ? undefined : lt(commands.startedAt, until),
-    // The first half lets SQLite begin in the index at that place.
     after === undefined
       ? undefined
-      : and(
-          lte(commands.startedAt, after.startedAt),
-          or(lt(commands.startedAt, after.startedAt), lt(commands.id, after.id)),
-        ),
+      : isAfter({ at: commands.startedAt, id: commands.id }, { at: after.startedAt, id: after.id }),
   ];
 }

@@ -1,5 +1,6 @@
-import { and, desc, eq, gte, lt, lte, or, type SQL, sql } from 'drizzle-orm';
+import { and, desc, eq, gte, lt, type SQL, sql } from 'drizzle-orm';
 import type { Connection } from './connection.ts';
+import { isAfter } from './page-position.ts';
 import { agentEvents } from './schema.ts';
 
 /** Rows of all agents together past which the oldest are forgotten. */
@@ -82,12 +83,6 @@ function conditions({ agentId, type, since, until, after }: EventFilter): (SQL |
     type === undefined ? undefined : eq(agentEvents.type, type),
     since === undefined ? undefined : gte(agentEvents.at, since),
     until === undefined ? undefined : lt(agentEvents.at, until),
-    // The first half lets SQLite begin in the index at that place.
-    after === undefined
-      ? undefined
-      : and(
-          lte(agentEvents.at, after.at),
-          or(lt(agentEvents.at, after.at), lt(agentEvents.id, after.id)),
-        ),
+    after === undefined ? undefined : isAfter(agentEvents, after),
   ];
 }

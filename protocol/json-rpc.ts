@@ -8,6 +8,10 @@ import { ERROR_CODES, type TomoError } from './errors.ts';
 
 /** Notifications of either side that are about a call: names as in the Language Server Protocol. */
 export const CANCEL_METHOD = '$/cancelRequest';
+/** Agent -> hub, of a command that runs: output, a step, or nothing but a sign of life; `ProgressParams`. */
+export const PROGRESS_METHOD = '$/progress';
+/** Hub -> agent: how much of a command's output was taken, `AckParams`. */
+export const ACK_METHOD = '$/ack';
 /** Hub -> candidate: it is the agent from now on; its state takes the place of the old one's. */
 export const PROMOTED_METHOD = '$/promoted';
 /** Hub -> agent that a candidate replaced: finish the commands under way, take no more, then go. */
@@ -46,16 +50,49 @@ const errorSchema = z.object({
 
 export const responseSchema = z.union([
   z.object({ jsonrpc: z.literal('2.0'), id, error: errorSchema }),
-  z.object({ jsonrpc: z.literal('2.0'), id, result: z.unknown() }),
+  z.object({
+    jsonrpc: z.literal('2.0'),
+    id,
+    result: z.unknown(),
+    /** The result came in so many pieces before; `result` is null then. */
+    pieces: z.int().positive().optional(),
+  }),
 ]);
 
 export const cancelParamsSchema = z.object({ id });
+export const ackParamsSchema = z.object({
+  id,
+  /** The end of what was taken, as a position in the command's output: all before it is taken too. */
+  bytes: z.int().nonnegative(),
+});
+
+/**
+ * With `stream` stdout or stderr, `data` is output of the command; with `result`, a piece of the JSON of
+ * its result, which the answer then leaves out. `data` without `stream` is a line for people about how
+ * far it is. Without `data` it is a sign of life.
+ */
+export const progressParamsSchema = z.object({
+  id,
+  /** Counts the command's messages from 0 on, over all sockets. */
+  seq: z.int().nonnegative(),
+  stream: z.enum(['stdout', 'stderr', 'result']).optional(),
+  /** Never cut inside a character. */
+  data: z.string().optional(),
+  /**
+   * Where output begins: bytes of UTF-8 that the command had put out before, on both streams together.
+   * More than the end of the piece before means that what lay between was dropped.
+   */
+  at: z.int().nonnegative().optional(),
+  /** How far the command is, 0 to 1, if that is known. */
+  fraction: z.number().min(0).max(1).optional(),
+});
 export const storedParamsSchema = z.object({ ids: z.array(id) });
 
 /** A call of hub or agent. */
 export type RpcRequest = z.infer<typeof requestSchema>;
 /** A message that gets no answer. */
 export type RpcNotification = z.infer<typeof notificationSchema>;
+export type ProgressParams = z.infer<typeof progressParamsSchema>;
 /** The answer to a request: a result or an error, never both. */
 export type RpcResponse = z.infer<typeof responseSchema>;
 

@@ -97,6 +97,24 @@ export const DETACHED_WRITES_MAX_BYTES = 32 * 1024 * 1024;
 export const DETACHED_WRITES_PER_AGENT_MAX_COUNT = 1_000;
 export const DETACHED_WRITES_PER_AGENT_MAX_BYTES = 16 * 1024 * 1024;
 
+/** Output of a lossless stream that may be on its way or unread; past it the agent stops reading its source. */
+export const STREAM_WINDOW_BYTES = 256 * 1024;
+/** Largest piece of output or of a result in one message. */
+export const PIECE_MAX_BYTES = 64 * 1024;
+/** How often a command that runs gives a sign of life. */
+export const LIFE_SIGN_INTERVAL_MS = 5_000;
+/** How long output gathers before it is sent; a command that ends earlier sends its result alone. */
+export const OUTPUT_INTERVAL_MS = 200;
+/** Newest output that the hub keeps of a command that runs. */
+export const OUTPUT_KEPT_MAX_BYTES = 1024 * 1024;
+/** The same of all commands together; past it the longest unread goes. */
+export const OUTPUT_KEPT_OVERALL_MAX_BYTES = 128 * 1024 * 1024;
+/** A lossless stream that nobody reads for so long is ended. */
+export const UNREAD_MAX_MS = 10 * 60 * 1_000;
+/** How long and how much the results of commands are kept for `get_command`. */
+export const RESULT_KEPT_MS = 24 * 60 * 60 * 1_000;
+export const RESULTS_KEPT_MAX_BYTES = 512 * 1024 * 1024;
+
 /** Output kept of each of stdout and stderr of a command; the newest is kept. */
 export const EXEC_OUTPUT_MAX_BYTES = 1024 * 1024;
 /** Log text in one answer; the newest lines are kept. */

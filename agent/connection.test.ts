@@ -66,6 +66,29 @@ describe('Connection', () => {
     await expect(run).rejects.toHaveProperty('name', 'SyntaxError');
   });
 
+  it('sends what a command says to the hubs only that take it', async () => {
+    const ended: (() => void)[] = [];
+    const dispatch: Dispatch = async (_method, _params, { output }) => {
+      output.progress('half', 0.5);
+      await new Promise<void>((resolve) => ended.push(resolve));
+    };
+    await agent.start({ registerCode: CODE, dispatch });
+    const limits = { frame_bytes: 16_777_216 };
+    const old = await agent.hubs.welcome({}, { protocol: 1, limits });
+    old.hub.request('a', 'agent.ping');
+    old.hub.send('nonsense');
+    expect(await old.hub.next()).toHaveProperty('id', null);
+    old.hub.socket.close(1012);
+    const more = { protocol: 1, limits: { ...limits, stream_window_bytes: 262_144 } };
+    const { hub, hello } = await agent.hubs.welcome({}, more);
+    expect(hello).toHaveProperty('held', ['a']);
+    hub.request('b', 'agent.ping');
+    expect(await hub.next()).toMatchObject({ params: { id: 'b', data: 'half', fraction: 0.5 } });
+    for (const end of ended) end();
+    expect(await hub.next()).toHaveProperty('id', 'a');
+    expect(await hub.next()).toHaveProperty('id', 'b');
+  });
+
   it('pushes metrics and health soon after connecting, and again after reconnecting', async () => {
     await agent.start({ registerCode: CODE, firstPushMs: 5 });
     for (let session = 0; session < 2; session += 1) {

@@ -4,6 +4,7 @@ import { DockerEngine } from '../docker-engine/docker-engine.ts';
 import type { Access } from '../protocol/access.ts';
 import { methodNames } from '../protocol/commands/catalogue.ts';
 import { TomoError } from '../protocol/errors.ts';
+import { commandContext } from '../test/support/command-context.ts';
 import { MetricsSampler } from './collectors/metrics.ts';
 import { allHandlers } from './commands/all-handlers.ts';
 import type { Handlers } from './commands/handler.ts';
@@ -33,7 +34,7 @@ const handlers = allHandlers({
   onRestartFailure: () => undefined,
 });
 const open: Guard = async () => undefined;
-const context = { signal: new AbortController().signal, afterAnswer: () => undefined };
+const context = commandContext();
 
 interface Started {
   readonly dispatch: Dispatch;

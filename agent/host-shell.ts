@@ -22,6 +22,8 @@ export interface ShellCommand {
   readonly timeoutMs: number;
   /** The same when it is aborted. */
   readonly signal: AbortSignal;
+  /** Told of what it puts out, as it comes. */
+  readonly onOutput?: (stream: 'stdout' | 'stderr', piece: Buffer) => void;
   /** Newest bytes kept of stdout and of stderr. */
   readonly outputMaxBytes?: number;
 }
@@ -57,8 +59,9 @@ export async function runShell(command: ShellCommand): Promise<ShellResult> {
   if (command.signal.aborted) throw cancelled();
   const child = await start(command);
   const maxBytes = command.outputMaxBytes ?? EXEC_OUTPUT_MAX_BYTES;
-  const stdout = collect(child, STDOUT, maxBytes);
-  const stderr = collect(child, STDERR, maxBytes);
+  const { onOutput } = command;
+  const stdout = collect(child, STDOUT, maxBytes, (piece) => onOutput?.('stdout', piece));
+  const stderr = collect(child, STDERR, maxBytes, (piece) => onOutput?.('stderr', piece));
   const report = collect(child, REPORT, REPORT_MAX_BYTES);
   const timedOut = await exit(child, command);
   await drain(child);
@@ -128,10 +131,16 @@ async function exit(child: ChildProcess, { timeoutMs, signal }: ShellCommand): P
   return timeout.aborted && !signal.aborted;
 }
 
-function collect(child: ChildProcess, descriptor: number, maxBytes: number): NewestOutput {
+function collect(
+  child: ChildProcess,
+  descriptor: number,
+  maxBytes: number,
+  take?: (piece: Buffer) => void,
+): NewestOutput {
   const output = new NewestOutput(maxBytes);
   child.stdio[descriptor]?.on('data', (piece: Buffer) => {
     output.push(piece);
+    take?.(piece);
   });
   return output;
 }

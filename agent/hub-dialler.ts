@@ -91,6 +91,7 @@ export class HubDialler {
     const session: Session = new Session(socket, {
       commands,
       confirms: welcome.protocol !== undefined,
+      streamWindowBytes: welcome.limits?.stream_window_bytes,
       log,
       ...(limits && { limits }),
       onNotification: (method) => {

@@ -3,7 +3,8 @@ import { pino } from 'pino';
 import { describe, expect, it } from 'vitest';
 import { TomoError } from '../protocol/errors.ts';
 import type { Dispatch } from './dispatcher.ts';
-import { type CommandLimits, type Outlet, RunningCommands } from './running-commands.ts';
+import type { Outlet } from './outlet.ts';
+import { type CommandLimits, RunningCommands } from './running-commands.ts';
 
 type Message = Record<string, unknown>;
 
@@ -15,14 +16,22 @@ const untilAborted: Dispatch = async (_method, _params, { signal }) => {
   throw signal.reason;
 };
 
+interface HubOptions {
+  readonly confirms?: boolean;
+  readonly blocked?: boolean;
+  readonly window?: number;
+}
+
 /** A hub as the commands see it: what it is sent, and a socket that is free again when a test says so. */
 class Hub implements Outlet {
   readonly sent: Message[] = [];
   readonly confirms: boolean;
+  readonly streamWindowBytes: number | undefined;
   readonly #blocked: boolean;
   readonly #unsent: (() => void)[] = [];
 
-  constructor({ confirms = true, blocked = false } = {}) {
+  constructor({ confirms = true, blocked = false, window }: HubOptions = {}) {
+    this.streamWindowBytes = window;
     this.confirms = confirms;
     this.#blocked = blocked;
   }
@@ -184,6 +193,38 @@ describe('RunningCommands', () => {
     expect(commands.held()).toEqual(['b', 'c']);
     for (const id of ['d', 'e']) request(commands, id, 'slow');
     expect(commands.held()).toEqual(['d', 'e', 'c']);
+  });
+
+  it('send no held answer before its output, which a cancel throws away', async () => {
+    const commands = new RunningCommands({
+      dispatch: async (_method, _params, { output }) => {
+        await output.write('stdout', Buffer.from('one'));
+        await output.write('stderr', Buffer.from('two'));
+      },
+      streamsOf: () => 'lossless',
+      log: pino({ level: 'silent' }),
+    });
+    const detach = commands.attach(new Hub({ window: 1_000 }));
+    request(commands, 'a');
+    request(commands, 'b');
+    await commands.idle();
+    detach();
+    // One that takes less, and whose reader has gone.
+    const hub = new Hub({ window: 1 });
+    commands.attach(hub);
+    await settled();
+    expect(hub.sent.map(({ params }) => params)).toMatchObject([
+      { id: 'a', data: 'one' },
+      { id: 'b', data: 'one' },
+    ]);
+    commands.cancel('a');
+    commands.acknowledged('b', 3);
+    await settled();
+    expect(hub.sent.slice(2)).toMatchObject([
+      { params: { id: 'b', data: 'two' } },
+      { id: 'a', result: null },
+      { id: 'b', result: null },
+    ]);
   });
 
   it('end with the socket of a hub that confirms nothing, and keep nothing for it', async () => {

@@ -1,15 +1,22 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import type { Logger } from 'pino';
+import { findCommand } from '../protocol/commands/catalogue.ts';
+import type { Streams } from '../protocol/commands/define-command.ts';
 import { TomoError, toTomoError } from '../protocol/errors.ts';
-import { jsonExcess } from '../protocol/json-limits.ts';
-import { encodeError, encodeResult, type RpcRequest } from '../protocol/json-rpc.ts';
+import { encodeError, type RpcRequest } from '../protocol/json-rpc.ts';
 import {
   CALLS_PER_AGENT_MAX_COUNT,
   FRAME_MAX_BYTES,
   HELD_ANSWERS_MAX_BYTES,
   HELD_ANSWERS_MAX_COUNT,
 } from '../protocol/limits.ts';
+import { Answer } from './answer.ts';
+import { type OutputTimings, RunningOutput } from './command-output.ts';
+import type { CommandContext } from './commands/handler.ts';
+import { Deliveries } from './deliveries.ts';
 import type { Dispatch } from './dispatcher.ts';
+import { type HeldAnswer, HeldAnswers } from './held-answers.ts';
+import type { Outlet } from './outlet.ts';
 
 export interface CommandLimits {
   readonly callsMaxCount: number;
@@ -19,28 +26,19 @@ export interface CommandLimits {
   readonly heldMaxBytes: number;
 }
 
-/** Where answers go at present. */
-export interface Outlet {
-  /** Calls `sent` in any case: what follows an answer does so even if nobody hears it. */
-  readonly send: (text: string, sent?: () => void) => void;
-  /** Whether the hub there says which answers it has stored. */
-  readonly confirms: boolean;
-}
-
 interface RunningCommandsOptions {
   readonly dispatch: Dispatch;
   readonly log: Logger;
   readonly limits?: Partial<CommandLimits>;
+  readonly timings?: Partial<OutputTimings>;
+  /** How the output of a method travels; as the catalogue says unless given. */
+  readonly streamsOf?: (method: string) => Streams;
 }
 
 interface Running {
   readonly controller: AbortController;
+  readonly output: RunningOutput;
   readonly done: Promise<void>;
-}
-
-interface HeldAnswer {
-  readonly text: string;
-  readonly bytes: number;
 }
 
 const DEFAULT_LIMITS: CommandLimits = {
@@ -61,40 +59,44 @@ export class RunningCommands implements AsyncDisposable {
   readonly #dispatch: Dispatch;
   readonly #log: Logger;
   readonly #limits: CommandLimits;
+  readonly #timings: Partial<OutputTimings>;
+  readonly #streamsOf: (method: string) => Streams;
   readonly #running = new Map<string, Running>();
-  /** The oldest first. */
-  readonly #answers = new Map<string, HeldAnswer>();
-  #answersBytes = 0;
+  readonly #answers: HeldAnswers;
+  readonly #deliveries = new Deliveries((outlet) => outlet === this.#outlet);
   #outlet: Outlet | undefined;
   /** By which no more commands are taken: its hub cannot know that they run. */
   #leaving: Outlet | undefined;
   /** Whether answers are kept: whether the hub attached last confirms them. */
   #holds = true;
 
-  constructor({ dispatch, log, limits }: RunningCommandsOptions) {
+  constructor({ dispatch, log, limits, timings, streamsOf }: RunningCommandsOptions) {
     this.#dispatch = dispatch;
     this.#log = log;
     this.#limits = { ...DEFAULT_LIMITS, ...limits };
+    this.#timings = timings ?? {};
+    this.#streamsOf = streamsOf ?? streamsInCatalogue;
+    this.#answers = new HeldAnswers(this.#limits, log);
   }
 
   /** Ids of the commands that run, then of those whose answer the hub has not stored. */
   held(): string[] {
-    return [...this.#running.keys(), ...this.#answers.keys()];
+    return [...this.#running.keys(), ...this.#answers.ids];
   }
 
   /**
-   * Sends answers there from now on, first those that are held. The function returned ends that,
+   * Sends output and answers there from now on, first what is held. The function returned ends that,
    * unless another outlet took over; what was begun for a hub that confirms nothing ends with it.
    */
   attach(outlet: Outlet): () => void {
-    this.#outlet = outlet;
+    this.#attachOutputs(outlet);
     this.#holds = outlet.confirms;
     if (outlet.confirms) void this.#sendHeld(outlet);
-    else this.#forgetAnswers();
+    else this.#answers.clear();
     return () => {
       if (this.#leaving === outlet) this.#leaving = undefined;
       if (this.#outlet !== outlet) return;
-      this.#outlet = undefined;
+      this.#attachOutputs(undefined);
       if (outlet.confirms) return;
       this.abortAll(new TomoError('CONNECTION_LOST', 'The socket to the hub closed.'));
     };
@@ -117,44 +119,57 @@ export class RunningCommands implements AsyncDisposable {
    */
   start(request: RpcRequest, from: Outlet | undefined = this.#outlet): void {
     const { id } = request;
-    const answer = this.#answers.get(id);
-    if (answer !== undefined) {
-      this.#send(answer.text);
+    const held = this.#answers.get(id);
+    if (held !== undefined) {
+      void this.#deliveries.send(held.answer, this.#outlet);
       return;
     }
     const refusal = this.#refusal(id, from);
     if (refusal !== undefined) {
-      this.#send(refusal);
+      this.#outlet?.send(refusal);
       return;
     }
     const controller = new AbortController();
-    this.#running.set(id, { controller, done: this.#serve(request, controller.signal) });
+    const { signal } = controller;
+    const mode = this.#streamsOf(request.method);
+    const output = new RunningOutput({ id, mode, signal, timings: this.#timings });
+    output.attach(this.#outlet);
+    this.#running.set(id, { controller, output, done: this.#serve(request, signal, output) });
     this.#trim();
   }
 
   cancel(id: string): void {
     const reason = new TomoError('COMMAND_CANCELLED', 'The caller cancelled.');
     this.#running.get(id)?.controller.abort(reason);
+    // Or its answer would wait for somebody to read what came before it.
+    this.#answers.get(id)?.output.discard();
+  }
+
+  /** The hub has the output of a command up to this position. */
+  acknowledged(id: string, position: number): void {
+    const { output } = this.#running.get(id) ?? this.#answers.get(id) ?? {};
+    output?.ack(position);
   }
 
   /** The hub has these answers for good. */
   stored(ids: readonly string[]): void {
-    for (const id of ids) this.#forget(id);
+    for (const id of ids) this.#answers.forget(id);
   }
 
   /** Aborts every command. No answer is kept: neither theirs nor earlier ones. */
   abortAll(reason: TomoError): void {
     this.#holds = false;
-    this.#forgetAnswers();
+    this.#answers.clear();
     for (const { controller } of this.#running.values()) controller.abort(reason);
   }
 
-  /** Resolves when no command runs. */
+  /** Resolves when no command runs and no answer is on its way in pieces. */
   async idle(): Promise<void> {
     // One may have begun while the others ended.
     while (this.#running.size > 0) {
       await Promise.all([...this.#running.values()].map(({ done }) => done));
     }
+    await this.#deliveries.idle();
   }
 
   /** For the end of the process: aborts every command and waits a short time for their answers. */
@@ -179,86 +194,71 @@ export class RunningCommands implements AsyncDisposable {
     return encodeError(id, new TomoError('LIMIT_REACHED', text, { facts: { limit } }));
   }
 
-  async #serve({ id, method, params }: RpcRequest, signal: AbortSignal): Promise<void> {
-    let answer: string;
+  async #serve(request: RpcRequest, signal: AbortSignal, output: RunningOutput): Promise<void> {
+    const { id, method } = request;
     let acts: (() => void)[] = [];
     const afterAnswer = (act: () => void): void => {
       acts.push(act);
     };
+    let answer: Answer;
     try {
-      const context = { signal, afterAnswer };
-      answer = this.#encode(id, await this.#dispatch(method, params ?? {}, context));
+      const result = await this.#carryOut(request, { signal, afterAnswer, output });
+      answer = Answer.result(id, result, output.seq, this.#limits.frameMaxBytes);
     } catch (error) {
       const shown = toTomoError(error);
       if (shown !== error) this.#log.error({ method, err: error }, 'answer could not be sent');
-      answer = encodeError(id, shown);
+      answer = Answer.error(id, shown);
       acts = [];
     }
     this.#running.delete(id);
-    if (this.#holds) this.#hold(id, answer);
-    this.#send(answer, () => {
+    if (this.#holds) {
+      this.#answers.add(answer, output);
+      this.#trim();
+    }
+    void this.#deliveries.send(answer, this.#outlet).then(() => {
       for (const act of acts) act();
     });
   }
 
-  #encode(id: string, result: unknown): string {
-    const text = encodeResult(id, result);
-    const limit = this.#limits.frameMaxBytes;
-    if (Buffer.byteLength(text) > limit) throw tooLarge(`is larger than ${limit} bytes`, { limit });
-    const excess = jsonExcess(text);
-    if (excess !== undefined) throw tooLarge(`has too many ${excess}`, { excess });
-    return text;
-  }
-
-  #hold(id: string, text: string): void {
-    const bytes = Buffer.byteLength(text);
-    this.#answers.set(id, { text, bytes });
-    this.#answersBytes += bytes;
-    this.#trim();
-  }
-
-  #trim(): void {
-    const { heldMaxCount, heldMaxBytes } = this.#limits;
-    for (const id of this.#answers.keys()) {
-      const count = this.#running.size + this.#answers.size;
-      if (count <= heldMaxCount && this.#answersBytes <= heldMaxBytes) return;
-      // One that was sent will rarely be asked for again.
-      const level = this.#outlet === undefined ? 'warn' : 'debug';
-      this.#log[level]({ command: id }, 'an answer that the hub has not stored is dropped');
-      this.#forget(id);
+  async #carryOut({ method, params }: RpcRequest, context: ContextOfRun): Promise<unknown> {
+    try {
+      return await this.#dispatch(method, params ?? {}, context);
+    } finally {
+      await context.output.end();
     }
   }
 
-  #forget(id: string): void {
-    this.#answersBytes -= this.#answers.get(id)?.bytes ?? 0;
-    this.#answers.delete(id);
+  #attachOutputs(outlet: Outlet | undefined): void {
+    this.#outlet = outlet;
+    for (const { output } of this.#running.values()) output.attach(outlet);
+    // That of held answers goes again with its answer.
+    for (const { output } of this.#answers.values()) output.attach(undefined);
   }
 
-  #forgetAnswers(): void {
-    this.#answers.clear();
-    this.#answersBytes = 0;
+  #trim(): void {
+    this.#answers.trim(this.#running.size, { isHeard: this.#outlet !== undefined });
   }
 
   /** One after the other: together they could fill the memory a second time. */
   async #sendHeld(outlet: Outlet): Promise<void> {
     // Not those that are added meanwhile: they were sent.
-    const ids = [...this.#answers.keys()];
-    for (const id of ids) {
-      const answer = this.#answers.get(id);
-      if (this.#outlet !== outlet || answer === undefined) continue;
-      await new Promise<void>((resolve) => {
-        outlet.send(answer.text, resolve);
-      });
+    for (const id of this.#answers.ids) {
+      const held = this.#answers.get(id);
+      if (this.#outlet !== outlet || held === undefined) continue;
+      // Output may have to wait for a reader, and nobody else with it.
+      if (held.output.bytes > 0) void this.#sendWithOutput(held, outlet);
+      else await this.#deliveries.send(held.answer, outlet);
     }
   }
 
-  #send(text: string, sent: () => void = () => undefined): void {
-    if (this.#outlet === undefined) sent();
-    else this.#outlet.send(text, sent);
+  async #sendWithOutput({ answer, output }: HeldAnswer, outlet: Outlet): Promise<void> {
+    await output.sendAgain(outlet);
+    if (this.#outlet === outlet) await this.#deliveries.send(answer, outlet);
   }
 }
 
-function tooLarge(how: string, facts: Record<string, unknown>): TomoError {
-  const text = `The answer ${how}. Ask for less: filter, or take a part.`;
-  return new TomoError('RESULT_TOO_LARGE', text, { facts });
+type ContextOfRun = CommandContext & { readonly output: RunningOutput };
+
+function streamsInCatalogue(method: string): Streams {
+  return findCommand(method)?.streams ?? 'none';
 }

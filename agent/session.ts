@@ -2,6 +2,8 @@ import { setTimeout as delay } from 'node:timers/promises';
 import type { Logger } from 'pino';
 import { type RawData, WebSocket } from 'ws';
 import {
+  ACK_METHOD,
+  ackParamsSchema,
   CANCEL_METHOD,
   cancelParamsSchema,
   encodeError,
@@ -13,7 +15,8 @@ import {
 import { AGENT_SILENCE_MAX_MS } from '../protocol/limits.ts';
 import { frameText } from './frame-text.ts';
 import { parseHubMessage } from './hub-message.ts';
-import type { Outlet, RunningCommands } from './running-commands.ts';
+import type { Outlet } from './outlet.ts';
+import type { RunningCommands } from './running-commands.ts';
 import { SilenceWatch } from './silence-watch.ts';
 
 export interface SessionLimits {
@@ -26,6 +29,8 @@ export interface SessionOptions {
   readonly commands: RunningCommands;
   /** Whether this hub says which answers it has stored: its welcome names `protocol`. */
   readonly confirms: boolean;
+  /** Bytes of a lossless output this hub takes unacknowledged; undefined: it takes no `$/progress`. */
+  readonly streamWindowBytes?: number | undefined;
   readonly log: Logger;
   readonly limits?: Partial<SessionLimits>;
   /** Notifications of the hub that are not about a call. */
@@ -60,7 +65,7 @@ export class Session implements AsyncDisposable {
   readonly #outlet: Outlet;
 
   constructor(socket: WebSocket, options: SessionOptions) {
-    const { commands, confirms, log, limits, onNotification } = options;
+    const { commands, confirms, streamWindowBytes, log, limits, onNotification } = options;
     this.#socket = socket;
     this.#commands = commands;
     this.#log = log;
@@ -78,7 +83,7 @@ export class Session implements AsyncDisposable {
     const send = (text: string, sent?: () => void): void => {
       this.#send(text, sent);
     };
-    this.#outlet = { send, confirms };
+    this.#outlet = { send, confirms, streamWindowBytes };
     const detach = commands.attach(this.#outlet);
     socket.on('message', (data: RawData, isBinary) => {
       this.#receive(data, isBinary);
@@ -141,6 +146,11 @@ export class Session implements AsyncDisposable {
       case CANCEL_METHOD: {
         const cancel = cancelParamsSchema.safeParse(params);
         if (cancel.success) this.#commands.cancel(cancel.data.id);
+        return;
+      }
+      case ACK_METHOD: {
+        const ack = ackParamsSchema.safeParse(params);
+        if (ack.success) this.#commands.acknowledged(ack.data.id, ack.data.bytes);
         return;
       }
       case STORED_METHOD: {

@@ -2,6 +2,7 @@ import { describe, expect, it } from 'vitest';
 import { json, startScriptedEngine } from '../test/support/scripted-engine.ts';
 import { DockerEngine } from './docker-engine.ts';
 import { formatReference, parseReference, pullImage } from './docker-pull.ts';
+import { Layers } from './pull-layers.ts';
 
 const signal = new AbortController().signal;
 
@@ -26,6 +27,59 @@ describe('pullImage', () => {
     const docker = new DockerEngine(engine.host);
     expect(await pullImage(docker, parseReference('a', 'b'), signal)).toBe('Status: done ü');
     expect(engine.calls[0]?.url).toBe('/images/create?fromImage=a&tag=b');
+  });
+
+  it('tells how far it is, each layer fetched and then unpacked, and never goes back', async () => {
+    const lines = [
+      { status: 'Pulling from a', id: 'latest' },
+      { status: 'Pulling fs layer', id: 'one', progressDetail: {} },
+      { status: 'Already exists', id: 'two', progressDetail: {} },
+      { status: 'Downloading', id: 'one', progressDetail: { current: 5, total: 10 } },
+      { status: 'Extracting', id: 'one', progressDetail: { current: 1, total: 10 } },
+      { status: 'Pulling fs layer', id: 'three' },
+      { status: 'Pull complete', id: 'one' },
+      { status: 'Downloading', id: 'three', progressDetail: { current: 3 } },
+      { status: 'Pull complete', id: 'three' },
+      { status: 'Status: done' },
+    ];
+    await using engine = await startScriptedEngine((_call, response) => {
+      response.end(lines.map((line) => JSON.stringify(line)).join('\n'));
+    });
+    const seen: unknown[] = [];
+    const docker = new DockerEngine(engine.host);
+    await pullImage(docker, parseReference('a', 'b'), signal, (line, fraction) => {
+      seen.push([line, fraction === undefined ? undefined : Math.round(fraction * 1_000)]);
+    });
+    expect(seen).toEqual([
+      ['Pulling from a', undefined],
+      ['Pulling fs layer', 0],
+      ['Already exists', 500],
+      ['Downloading', 625],
+      ['Extracting', 775],
+      ['Pulling fs layer', 775],
+      ['Pull complete', 775],
+      ['Downloading', 775],
+      ['Pull complete', 1_000],
+      ['Status: done', 1_000],
+    ]);
+  });
+
+  it('does not wait for the end of a line that has none', async () => {
+    await using engine = await startScriptedEngine((_call, response) => {
+      response.write('x'.repeat(2 * 1024 * 1024));
+    });
+    await expect(
+      pullImage(new DockerEngine(engine.host), parseReference('a', 'b'), signal),
+    ).rejects.toMatchObject({ name: 'DOCKER_REFUSED' });
+  });
+
+  it('counts no more layers than an image can have', () => {
+    const layers = new Layers();
+    for (let count = 0; count < 1_000; count += 1) layers.note(String(count), 'Waiting');
+    layers.note('one more', 'Pull complete');
+    expect(layers.fraction).toBe(0);
+    layers.note('0', 'Pull complete');
+    expect(layers.fraction).toBe(0.001);
   });
 
   it.each([

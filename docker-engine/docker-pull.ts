@@ -1,6 +1,7 @@
 import { z } from 'zod';
 import { TomoError } from '../protocol/errors.ts';
 import type { DockerEngine, EngineRequest } from './docker-engine.ts';
+import { Layers } from './pull-layers.ts';
 
 /** An image reference with its tag or digest, `latest` if it has neither. */
 export interface PullReference {
@@ -63,24 +64,13 @@ const progressSchema = z.object({
   errorDetail: z.object({ message: z.string() }).optional(),
 });
 
-function share(
-  layers: ReadonlyMap<string, { current: number; total: number }>,
-): number | undefined {
-  let [current, total] = [0, 0];
-  for (const layer of layers.values()) {
-    current += layer.current;
-    total += layer.total;
-  }
-  return total > 0 ? current / total : undefined;
-}
-
 /** The answer is a 200 from the start; whether the pull failed stands in one of its lines. */
 async function readProgress(
   stream: AsyncIterable<Buffer>,
   name: string,
   onProgress: (line: string, fraction?: number) => void,
 ): Promise<string> {
-  const layers = new Map<string, { current: number; total: number }>();
+  const layers = new Layers();
   let last = '';
   for await (const line of linesOf(stream)) {
     const { id, status, error, errorDetail, progressDetail } = progressSchema.parse(
@@ -89,25 +79,36 @@ async function readProgress(
     const words = errorDetail?.message ?? error;
     if (words !== undefined) throw pullError(name, words);
     last = status ?? last;
-    const { current, total } = progressDetail ?? {};
-    if (id !== undefined && current !== undefined && total !== undefined) {
-      layers.set(id, { current, total });
-    }
-    onProgress(last, share(layers));
+    if (id !== undefined && status !== undefined) layers.note(id, status, progressDetail);
+    onProgress(last, layers.fraction);
   }
   return last;
 }
 
-/** The lines of a JSON stream of the engine. */
+// The engine's own lines are of some hundred characters.
+const LINE_MAX_CHARS = 1024 * 1024;
+
+/**
+ * The lines of a JSON stream of the engine.
+ * @throws TomoError DOCKER_REFUSED if one has no end
+ */
 export async function* linesOf(stream: AsyncIterable<Buffer>): AsyncGenerator<string> {
   const decoder = new TextDecoder();
   let pending = '';
   for await (const chunk of stream) {
     const lines = (pending + decoder.decode(chunk, { stream: true })).split('\n');
     pending = lines.pop() ?? '';
+    if (pending.length > LINE_MAX_CHARS) throw endlessLine();
     yield* lines.filter((line) => line.trim() !== '');
   }
   if (pending.trim() !== '') yield pending;
+}
+
+function endlessLine(): TomoError {
+  const words = `a line of its answer has more than ${LINE_MAX_CHARS} characters`;
+  return new TomoError('DOCKER_REFUSED', `The Docker engine’s answer cannot be read: ${words}.`, {
+    facts: { words },
+  });
 }
 
 function isRegistryFailure({ facts }: TomoError): boolean {

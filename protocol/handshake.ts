@@ -87,7 +87,16 @@ const welcomeFields = {
   access: accessSchema.optional(),
   /** Seconds of silence after which the hub pings. */
   heartbeat: z.number().optional(),
-  limits: z.object({ frame_bytes: z.number().int().positive() }).optional(),
+  limits: z
+    .object({
+      frame_bytes: z.number().int().positive(),
+      /**
+       * Bytes of a lossless output that the hub takes unacknowledged. An agent sends `$/progress` and
+       * results in pieces only to hubs that say it.
+       */
+      stream_window_bytes: z.number().int().positive().optional(),
+    })
+    .optional(),
 };
 
 export const registeredSchema = z.object({

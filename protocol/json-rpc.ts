@@ -108,6 +108,11 @@ export function encodeResult(requestId: string, result: unknown): string {
   return JSON.stringify({ jsonrpc: '2.0', id: requestId, result: result ?? null });
 }
 
+/** The answer to a request whose result came in so many pieces before. */
+export function encodePieces(requestId: string, pieces: number): string {
+  return JSON.stringify({ jsonrpc: '2.0', id: requestId, result: null, pieces });
+}
+
 export function encodeError(requestId: string | null, error: TomoError): string {
   const data = { name: error.name, ...error.facts };
   return JSON.stringify({

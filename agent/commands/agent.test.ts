@@ -1,11 +1,12 @@
 import { describe, expect, it } from 'vitest';
 import { DockerEngine } from '../../docker-engine/docker-engine.ts';
 import { VERSION } from '../../protocol/version.ts';
+import { commandContext } from '../../test/support/command-context.ts';
 import { LiveSettings } from '../live-settings.ts';
 import { OwnContainer } from '../own-container.ts';
 import { type AgentContext, agentHandlers } from './agent.ts';
 
-const context = { signal: new AbortController().signal, afterAnswer: () => undefined };
+const context = commandContext();
 
 function handlers(options: Partial<AgentContext> = {}) {
   const engine = new DockerEngine('unix:///no/such/socket');

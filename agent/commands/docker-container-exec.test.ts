@@ -1,11 +1,12 @@
 import { expect, it } from 'vitest';
 import { DockerEngine } from '../../docker-engine/docker-engine.ts';
+import { commandContext, listeningContext } from '../../test/support/command-context.ts';
 import { json, startScriptedEngine } from '../../test/support/scripted-engine.ts';
 import { execInContainer } from './docker-container-exec.ts';
 
 const params = { container: 'web', command: ['no-such'], timeout: 5 };
 const { signal } = new AbortController();
-const context = { signal, afterAnswer: () => undefined };
+const context = commandContext({ signal });
 
 // As engines from API 1.42 up answer.
 it('says that a program is not there when the engine refuses to start it', async () => {
@@ -58,4 +59,22 @@ it('waits for a command that goes on after its output has ended', async () => {
   });
   const exec = execInContainer(new DockerEngine(engine.host));
   expect(await exec(params, context)).toMatchObject({ exit_code: 7, timed_out: false });
+});
+
+it('passes its output on as it comes', async () => {
+  const frame = (stream: number, text: string) =>
+    Buffer.concat([Buffer.from([stream, 0, 0, 0, 0, 0, 0, text.length]), Buffer.from(text)]);
+  await using engine = await startScriptedEngine(({ url }, response) => {
+    if (url === '/containers/web/exec') json(response, 201, { Id: 'e1' });
+    else if (url === '/exec/e1/start')
+      response.end(Buffer.concat([frame(1, 'out'), frame(2, 'err')]));
+    else json(response, 200, { Running: false, ExitCode: 0, Pid: 9 });
+  });
+  const listening = listeningContext();
+  const exec = execInContainer(new DockerEngine(engine.host));
+  expect(await exec(params, listening.context)).toMatchObject({ stdout: 'out', stderr: 'err' });
+  expect(listening.written).toEqual([
+    { stream: 'stdout', text: 'out' },
+    { stream: 'stderr', text: 'err' },
+  ]);
 });

@@ -12,7 +12,7 @@ type Exec = Handler<'docker.containers.exec'>;
 
 /** Runs a command in a container; at its time limit or when cancelled its processes are killed. */
 export function execInContainer(docker: DockerEngine): Exec {
-  return async (params, { signal }) => {
+  return async (params, { signal, output: live }) => {
     const { container, user, workdir, timeout } = params;
     const command =
       typeof params.command === 'string' ? ['sh', '-c', params.command] : params.command;
@@ -23,7 +23,10 @@ export function execInContainer(docker: DockerEngine): Exec {
     const output = new ExecOutput();
     const limit = AbortSignal.any([signal, AbortSignal.timeout(timeout * 1_000)]);
     try {
-      const state = await followExec(docker, id, limit, (piece) => output.take(piece));
+      const state = await followExec(docker, id, limit, (piece) => {
+        output.take(piece);
+        void live.write(piece.source, piece.data);
+      });
       return finished(container, state, output);
     } catch (error) {
       if (!limit.aborted) throw asStartFailure(container, error);

@@ -1,12 +1,13 @@
 import { describe, expect, it } from 'vitest';
 import { DockerEngine } from '../../docker-engine/docker-engine.ts';
 import { CATALOGUE } from '../../protocol/commands/catalogue.ts';
+import { commandContext } from '../../test/support/command-context.ts';
 import { type EngineCall, json, startScriptedEngine } from '../../test/support/scripted-engine.ts';
 import { runContainer } from './docker-container-run.ts';
 
 const params = CATALOGUE['docker.containers.run'].params.parse({ image: 'app', name: 'web' });
 const { signal } = new AbortController();
-const context = { signal, afterAnswer: () => undefined };
+const context = commandContext({ signal });
 
 /** What the engine answers per "METHOD /path"; 204 otherwise. */
 type Script = Readonly<Record<string, [status: number, body: unknown]>>;

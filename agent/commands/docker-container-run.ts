@@ -6,14 +6,15 @@ import { listOf, readReply, shortId } from '../../docker-engine/docker-reply.ts'
 import type { ParamsOf } from '../../protocol/commands/catalogue.ts';
 import { TomoError, toTomoError } from '../../protocol/errors.ts';
 import { createBody } from '../docker/docker-create-body.ts';
-import type { Handler } from './handler.ts';
+import type { CommandContext, Handler } from './handler.ts';
 
 type RunParams = ParamsOf<'docker.containers.run'>;
 
 /** Creates and starts a container; one that cannot be started is removed again. */
 export function runContainer(docker: DockerEngine): Handler<'docker.containers.run'> {
-  return async (params, { signal }) => {
-    const created = await createWithImage(docker, params, signal);
+  return async (params, context) => {
+    const { signal } = context;
+    const created = await createWithImage(docker, params, context);
     try {
       await docker.request({
         method: 'POST',
@@ -34,7 +35,7 @@ type Created = z.output<typeof createdSchema>;
 async function createWithImage(
   docker: DockerEngine,
   params: RunParams,
-  signal: AbortSignal,
+  { signal, output }: CommandContext,
 ): Promise<Created> {
   try {
     return await create(docker, params, signal);
@@ -42,7 +43,10 @@ async function createWithImage(
     // The image, or a network, volume driver or container that the parameters name.
     if (!isMissing(error) || (await hasImage(docker, params.image, signal))) throw error;
   }
-  await pullImage(docker, parseReference(params.image, 'latest'), signal);
+  const reference = parseReference(params.image, 'latest');
+  await pullImage(docker, reference, signal, (line, fraction) => {
+    output.progress(`pull: ${line}`, fraction);
+  });
   return create(docker, params, signal);
 }
 

@@ -24,9 +24,11 @@ export function dockerImageHandlers(docker: DockerEngine): Pick<Handlers, ImageM
       const reply = await docker.request({ path: `/images/${image}/json`, subject, signal });
       return readReply(z.looseObject({}), reply);
     },
-    'docker.images.pull': async ({ image, tag }, { signal }) => {
+    'docker.images.pull': async ({ image, tag }, { signal, output }) => {
       const reference = chooseTag(image, tag);
-      const detail = await pullImage(docker, reference, signal);
+      const detail = await pullImage(docker, reference, signal, (line, fraction) => {
+        output.progress(line, fraction);
+      });
       return { status: 'pulled', image: formatReference(reference), detail };
     },
     'docker.images.remove': async ({ image, force }, { signal }) => {

@@ -1,10 +1,11 @@
 import { describe, expect, it } from 'vitest';
 import { DockerEngine } from '../../docker-engine/docker-engine.ts';
+import { commandContext } from '../../test/support/command-context.ts';
 import { json, startScriptedEngine } from '../../test/support/scripted-engine.ts';
 import { pruneVolumes } from './docker-volume-prune.ts';
 
 const { signal } = new AbortController();
-const context = { signal, afterAnswer: () => undefined };
+const context = commandContext({ signal });
 const ID = 'ab'.repeat(32);
 
 /** An engine of one API version, with volumes of which `removal` is the status of removing them. */

@@ -3,12 +3,13 @@ import { describe, expect, it } from 'vitest';
 import { CATALOGUE } from '../../protocol/commands/catalogue.ts';
 import { TomoError } from '../../protocol/errors.ts';
 import { VERSION } from '../../protocol/version.ts';
+import { commandContext, listeningContext } from '../../test/support/command-context.ts';
 import { MetricsSampler } from '../collectors/metrics.ts';
 import type { EngineProbe } from '../engine-probe.ts';
 import { type SystemContext, systemHandlers } from './system.ts';
 
 const signal = new AbortController().signal;
-const context = { signal, afterAnswer: () => undefined };
+const context = commandContext({ signal });
 const answering: EngineProbe = {
   version: async () => ({ version: '27.1', api_version: '1.46' }),
   counts: async () => ({ running: 0, stopped: 0 }),
@@ -97,6 +98,23 @@ describe('system.exec', () => {
       timed_out: false,
       truncated: false,
     });
+  });
+
+  it('passes its output on while it runs', async () => {
+    const { context: listening, written } = listeningContext();
+    const seen = Promise.withResolvers<void>();
+    const write = async (stream: 'stdout' | 'stderr', data: Buffer) => {
+      await listening.output.write(stream, data);
+      seen.resolve();
+    };
+    const live = { ...listening, output: { ...listening.output, write } };
+    const controller = new AbortController();
+    const params = { command: 'echo first; sleep 100', timeout: 60 };
+    const running = handlers()['system.exec'](params, { ...live, signal: controller.signal });
+    await seen.promise;
+    controller.abort();
+    await expect(running).rejects.toMatchObject({ name: 'COMMAND_CANCELLED' });
+    expect(written).toEqual([{ stream: 'stdout', text: 'first\n' }]);
   });
 
   it('takes its time limit in seconds', async () => {

@@ -30,7 +30,7 @@ export function systemHandlers(context: SystemContext): SystemHandlers {
   const { sampler, shell } = context;
   return {
     'system.info': async (_params, { signal }) => await systemInfo(context, signal),
-    'system.exec': async ({ command, timeout, cwd, env }, { signal }) => {
+    'system.exec': async ({ command, timeout, cwd, env }, { signal, output }) => {
       const { scope, entrance, environment } = await shell();
       const result = await runShell({
         command,
@@ -39,6 +39,9 @@ export function systemHandlers(context: SystemContext): SystemHandlers {
         environment: { ...environment, ...env },
         timeoutMs: timeout * 1_000,
         signal,
+        onOutput: (stream, piece) => {
+          void output.write(stream, piece);
+        },
       });
       return { ...result, scope };
     },

@@ -185,6 +185,7 @@ export const dockerContainerCommands = {
       truncated: z.boolean(),
     }),
     access: 'admin',
+    streams: 'newest',
     destructive: true,
     timeoutMs: 60_000,
     timeoutParam: { name: 'timeout', kind: 'limit' },

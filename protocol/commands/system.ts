@@ -37,6 +37,7 @@ export const systemCommands = {
       exit_code: z.number().int().describe('-1 if it was killed at its time limit.'),
     }),
     access: 'admin',
+    streams: 'newest',
     destructive: true,
     timeoutMs: 60_000,
     timeoutParam: { name: 'timeout', kind: 'limit' },

@@ -1,6 +1,7 @@
 import { hostname } from 'node:os';
 import type { Logger } from 'pino';
 import type { Access } from '../protocol/access.ts';
+import { RESULTS_KEPT_MAX_BYTES } from '../protocol/limits.ts';
 import { AgentHub } from './agent-hub/agent-hub.ts';
 import { clientAddressOf } from './agent-hub/client-address.ts';
 import { refuseUpgrade } from './agent-hub/refuse-upgrade.ts';
@@ -154,7 +155,11 @@ const NOT_READY: Routes = {
 };
 
 function openDatabaseOf(dataDir: string): Promise<TomoDatabase> {
-  return openDatabase({ file: databaseFile(dataDir), migrationsDir: migrationsDir() });
+  return openDatabase({
+    file: databaseFile(dataDir),
+    migrationsDir: migrationsDir(),
+    resultsMaxBytes: RESULTS_KEPT_MAX_BYTES,
+  });
 }
 
 /** What the database refuses as something a person can act on; anything else as it is. */

@@ -13,6 +13,12 @@ export function prometheusText(counters: HubCounters): string {
       counters.strayAnswers,
     ],
     [
+      'tomo_stray_progress_total',
+      'counter',
+      'Messages about commands that were not under way, and output past a command’s limits.',
+      counters.strayProgress,
+    ],
+    [
       'tomo_refused_handshakes_total',
       'counter',
       'Sockets that were not let in.',

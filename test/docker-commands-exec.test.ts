@@ -1,5 +1,6 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { EXEC_OUTPUT_MAX_BYTES } from '../protocol/limits.ts';
+import { listeningContext } from './support/command-context.ts';
 import { requireDocker } from './support/docker-engine.ts';
 import { DockerFixture } from './support/docker-fixture.ts';
 
@@ -77,6 +78,22 @@ describe.skipIf(host === undefined)('docker.containers.exec on a real engine', (
       killed: true,
     });
     expect(await processes(box)).not.toContain('sleep 610');
+  });
+
+  it('passes its output on while it runs', async () => {
+    const controller = new AbortController();
+    const { context, written } = listeningContext();
+    const request = { container: box, command: 'echo out; echo err >&2; sleep 62002' };
+    const { signal } = controller;
+    const answer = direct('docker.containers.exec', request, signal, context.output);
+    const outcome = expect(answer).rejects.toHaveProperty('name', 'COMMAND_CANCELLED');
+    const both = [
+      { stream: 'stdout', text: 'out\n' },
+      { stream: 'stderr', text: 'err\n' },
+    ];
+    await expect.poll(() => written).toEqual(expect.arrayContaining(both));
+    controller.abort();
+    await outcome;
   });
 
   it('kills them too when the caller cancels', async () => {

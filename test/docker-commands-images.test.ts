@@ -1,5 +1,6 @@
 import { randomUUID } from 'node:crypto';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { listeningContext } from './support/command-context.ts';
 import { isTestEngine, requireDocker, requirePart } from './support/docker-engine.ts';
 import { DockerFixture } from './support/docker-fixture.ts';
 import { startRegistry } from './support/docker-registry.ts';
@@ -116,6 +117,17 @@ describe.skipIf(host === undefined)('docker.images.* on a real engine', () => {
       expect(await docker.cli('images', '--format', '{{.Repository}}:{{.Tag}}', repository)).toBe(
         repository + suffix,
       );
+    });
+
+    it('says how far it is, up to all of it', async () => {
+      await forget();
+      const { context, steps } = listeningContext();
+      const image = `${repository}:1`;
+      await docker.direct('docker.images.pull', { image }, context.signal, context.output);
+      const fractions = steps.map(({ fraction = 0 }) => fraction);
+      expect(fractions).toEqual(fractions.toSorted((one, other) => one - other));
+      expect(fractions.at(-1)).toBe(1);
+      expect(steps.at(-1)?.message).toContain('Downloaded newer image');
     });
 
     it('pulls the tag or digest within the name', async () => {

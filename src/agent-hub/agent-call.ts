@@ -1,4 +1,5 @@
 import type { Access } from '../../protocol/access.ts';
+import type { CommandEntry } from '../../protocol/commands/define-command.ts';
 import type { AgentConnection } from './agent-connection.ts';
 import { checkResult, gateCommand } from './command-gate.ts';
 
@@ -30,7 +31,7 @@ export interface AgentAnswer {
 export async function callAgent(
   connection: AgentConnection,
   { id, method, access, signal, hasRow = false, ...call }: AgentCall,
-  onSent: () => void,
+  onSent: (entry: CommandEntry) => void,
 ): Promise<AgentAnswer> {
   const { entry, params, timeoutMs } = gateCommand({
     method,
@@ -40,7 +41,7 @@ export async function callAgent(
     capabilities: connection.agent.hello.capabilities,
     timeoutMs: call.timeoutMs,
   });
-  onSent();
+  onSent(entry);
   const answer = await connection.call({ id, method, params, timeoutMs, signal, hasRow });
   checkResult(method, entry, answer.result);
   return answer;

@@ -1,31 +1,26 @@
-import type { Duplex } from 'node:stream';
-import type { Logger } from 'pino';
 import type { RawData, WebSocket } from 'ws';
-import type { Access } from '../../protocol/access.ts';
 import { TomoError } from '../../protocol/errors.ts';
-import { CLOSE_CODES, type Hello } from '../../protocol/handshake.ts';
-import { jsonExcess } from '../../protocol/json-limits.ts';
+import { CLOSE_CODES } from '../../protocol/handshake.ts';
 import {
   CANCEL_METHOD,
   encodeError,
   encodeNotification,
-  encodeRequest,
   encodeResult,
+  PROGRESS_METHOD,
   type RpcNotification,
   type RpcResponse,
   STORED_METHOD,
 } from '../../protocol/json-rpc.ts';
 import {
   CALLS_PER_AGENT_MAX_COUNT,
-  FRAME_MAX_BYTES,
-  JSON_VALUES_MAX_COUNT,
   SEND_BACKLOG_MAX_BYTES,
   VIOLATIONS_MAX_COUNT,
 } from '../../protocol/limits.ts';
 import type { AgentAnswer } from './agent-call.ts';
-import type { AgentDebts } from './agent-debts.ts';
 import { parseAgentMessage } from './agent-message.ts';
+import { AgentProgress } from './agent-progress.ts';
 import { closeReason } from './close-reason.ts';
+import type { ConnectedAgent } from './connected-agent.ts';
 import {
   answeredError,
   busy,
@@ -33,55 +28,15 @@ import {
   detached,
   notConnected,
   notForTheHub,
-  requestTooLarge,
 } from './connection-errors.ts';
-import type { LateAnswer } from './detached-commands.ts';
+import type { ConnectionOptions } from './connection-options.ts';
 import { frameText } from './frame-text.ts';
 import { OwedAnswers } from './owed-answers.ts';
 import { PendingCalls } from './pending-calls.ts';
 import { RoundTrips } from './round-trips.ts';
 import { StoredAnswers } from './stored-answers.ts';
 import { UnaskedFrames } from './unasked-frames.ts';
-
-/** What the hub knows of an agent while it is connected. */
-export interface ConnectedAgent {
-  readonly agentId: string;
-  readonly serverId: string;
-  /** The lower of its ceiling, which may change meanwhile, and what it says it grants. */
-  access: Access;
-  readonly hello: Hello;
-  /** Address of the socket's other end. */
-  readonly address: string;
-  /** Milliseconds since the epoch. */
-  readonly connectedAt: number;
-}
-
-/** A call on its way to an agent. */
-export interface WireCall {
-  /** The command's id, also the JSON-RPC id. */
-  readonly id: string;
-  readonly method: string;
-  readonly params: Record<string, unknown>;
-  readonly timeoutMs: number;
-  readonly signal: AbortSignal | undefined;
-  /** See AgentCall. */
-  readonly hasRow?: boolean;
-}
-
-export interface ConnectionOptions {
-  readonly agent: ConnectedAgent;
-  readonly socket: WebSocket;
-  readonly stream: Duplex & { readonly bytesRead?: number };
-  readonly debts: AgentDebts;
-  readonly log: Logger;
-  readonly onNotification: (notification: RpcNotification, bytes: number) => void;
-  /** Called for every answer that no call waits for; `stored` tells the agent to forget it. */
-  readonly onStrayAnswer: (answer: LateAnswer, stored: () => void) => void;
-  /** Called with the calls that have a row and whose answers the agent brings later. */
-  readonly onDetached: (ids: readonly string[]) => void;
-  /** Called once, after the socket has closed and every call has failed. */
-  readonly onClosed: (code: number) => void;
-}
+import { encodeCall, type WireCall } from './wire-call.ts';
 
 /** What is around a result in its frame, but for the id. */
 const ENVELOPE_BYTES = encodeResult('', null).length - 'null'.length;
@@ -97,6 +52,7 @@ export class AgentConnection {
   /** None of an agent of the first deployment, which keeps no answers. */
   readonly #stored: StoredAnswers | undefined;
   readonly #roundTrips: RoundTrips;
+  readonly #progress: AgentProgress;
   readonly #unasked: UnaskedFrames;
   #violations = 0;
 
@@ -110,6 +66,13 @@ export class AgentConnection {
     if (options.agent.hello.protocol !== undefined) {
       this.#stored = new StoredAnswers((ids) => this.notify(STORED_METHOD, { ids }));
     }
+    this.#progress = new AgentProgress({
+      isAwaited: (id) => this.awaits(id),
+      take: options.onProgress,
+      onStray: options.onStrayProgress,
+      notify: (method, params) => this.notify(method, params),
+      backlogBytes: () => this.backlogBytes,
+    });
     this.#unasked = new UnaskedFrames({ ...options, agentId: options.agent.agentId });
     this.#socket.on('message', (data, isBinary) => {
       this.#unasked.handled(this.#receive(data, isBinary));
@@ -152,6 +115,11 @@ export class AgentConnection {
     return new Promise((resolve) => this.#socket.once('close', () => resolve()));
   }
 
+  /** Whether a call waits for that command, or the agent said that it holds it. */
+  awaits(id: string): boolean {
+    return this.#calls.has(id) || this.#owed.has(id);
+  }
+
   /** Resolves when no call waits for the agent and it holds no answer of an earlier socket. */
   async idle(): Promise<void> {
     await this.#owed.none();
@@ -183,17 +151,30 @@ export class AgentConnection {
     if (call.signal?.aborted === true) {
       throw new TomoError('COMMAND_CANCELLED', 'The call was cancelled before it was sent.');
     }
-    const request = encodeRequest({ id: call.id, method: call.method, params: call.params });
-    refuseIfTooLarge(call.method, request);
+    const request = encodeCall(call);
     if (call.hasRow === true) this.#stored?.begun(call.id);
     const answer = this.#calls.wait({
       id: call.id,
       timeoutMs: call.timeoutMs,
       signal: call.signal,
-      onGivenUp: () => this.notify(CANCEL_METHOD, { id: call.id }),
+      onGivenUp: () => {
+        this.#progress.drop(call.id);
+        return this.cancel(call.id);
+      },
     });
     this.#socket.send(request);
     return answer;
+  }
+
+  /** Tells the agent to stop a command, whose answer is still waited for. Whether it was told. */
+  cancel(id: string): boolean {
+    return this.notify(CANCEL_METHOD, { id });
+  }
+
+  /** Ends the call of a command, which is stopped. False if no call waits for it. */
+  abandon(id: string, why: TomoError): boolean {
+    this.#progress.drop(id);
+    return this.#calls.reject(id, why);
   }
 
   /** Round trip of a WebSocket ping in milliseconds; rejects when `signal` aborts. */
@@ -237,7 +218,7 @@ export class AgentConnection {
     } else if (message.kind === 'response') {
       return this.#answer(message.response, Buffer.byteLength(text));
     } else if (message.kind === 'notification') {
-      this.#options.onNotification(message.notification, Buffer.byteLength(text));
+      return this.#hear(message.notification, Buffer.byteLength(text));
     } else {
       // The one too many is answered by the close.
       this.#countViolation();
@@ -246,9 +227,16 @@ export class AgentConnection {
     return false;
   }
 
-  #answer(response: RpcResponse, frameBytes: number): boolean {
-    const { id } = response;
-    const bytes = Math.max(0, frameBytes - ENVELOPE_BYTES - id.length);
+  #hear(notification: RpcNotification, frameBytes: number): boolean {
+    if (notification.method === PROGRESS_METHOD) return this.#progress.receive(notification.params);
+    this.#options.onNotification(notification, frameBytes);
+    return false;
+  }
+
+  #answer(answer: RpcResponse, frameBytes: number): boolean {
+    const { id } = answer;
+    const ownBytes = Math.max(0, frameBytes - ENVELOPE_BYTES - id.length);
+    const { response, bytes } = this.#progress.complete(answer, ownBytes);
     const matched =
       'error' in response
         ? this.#calls.reject(id, answeredError(response.error))
@@ -291,16 +279,8 @@ export class AgentConnection {
   #closed(code: number): void {
     this.#failCalls(connectionLost());
     this.#stored?.[Symbol.dispose]();
+    this.#progress[Symbol.dispose]();
     this.#unasked[Symbol.dispose]();
     this.#options.onClosed(code);
-  }
-}
-
-function refuseIfTooLarge(method: string, request: string): void {
-  // A text has fewer values than characters; how deep the params are is checked before.
-  const hasTooManyValues =
-    request.length > JSON_VALUES_MAX_COUNT && jsonExcess(request) !== undefined;
-  if (hasTooManyValues || Buffer.byteLength(request) > FRAME_MAX_BYTES) {
-    throw requestTooLarge(method);
   }
 }

@@ -7,11 +7,13 @@ import { CLOSE_CODES } from '../../protocol/handshake.ts';
 import { type AgentRow, machineIdentity } from '../db/agent-row.ts';
 import type { TomoDatabase } from '../db/database.ts';
 import type { AgentAnswer, AgentCall } from './agent-call.ts';
-import type { ConnectedAgent } from './agent-connection.ts';
 import { Attendance } from './attendance.ts';
 import type { CandidacyEnd } from './candidates.ts';
 import { clientAddressOf } from './client-address.ts';
+import type { CommandOutputs } from './command-outputs.ts';
+import type { ConnectedAgent } from './connected-agent.ts';
 import { connectionLost, notConnected } from './connection-errors.ts';
+import type { DetachedCommands } from './detached-commands.ts';
 import type { DuplicateCounts } from './duplicates.ts';
 import type { HubCounters } from './hub-counters.ts';
 import { Liveness } from './liveness.ts';
@@ -36,6 +38,8 @@ export interface AgentHubOptions {
  */
 export class AgentHub {
   readonly telemetry: TelemetryBuffer;
+  /** What commands put out while they run. */
+  readonly outputs: CommandOutputs;
   readonly #options: AgentHubOptions;
   readonly #reception: Reception;
   readonly #attendance: Attendance;
@@ -54,6 +58,7 @@ export class AgentHub {
     });
     this.#presence = this.#attendance.presence;
     this.telemetry = this.#attendance.telemetry;
+    this.outputs = this.#attendance.outputs;
     this.#reception = new Reception({
       db,
       log,
@@ -153,6 +158,19 @@ export class AgentHub {
     this.#presence.current(agentId)?.written(id);
   }
 
+  /**
+   * Tells an agent to stop a command; the call, or the row of a detached one, ends with its answer. False
+   * if the agent is away.
+   */
+  cancel(agentId: string, id: string): boolean {
+    return this.#attendance.cancel(agentId, id);
+  }
+
+  /** Resolves when the row of a detached command says how it ended; see DetachedCommands. */
+  waitForEnd(...wait: Parameters<DetachedCommands['waitForEnd']>): Promise<void> {
+    return this.#attendance.detached.waitForEnd(...wait);
+  }
+
   /** Milliseconds of a ping to the agent and back; undefined if it is away or silent. */
   async latency(agentId: string, signal: AbortSignal): Promise<number | undefined> {
     try {
@@ -243,6 +261,7 @@ export class AgentHub {
       connection.close(CLOSE_CODES.SERVICE_RESTART, 'hub restarting', connectionLost());
     }
     this.#reception.close();
+    this.outputs[Symbol.dispose]();
     await this.#attendance.departures.recordAll(now);
     await this.telemetry.close();
   }

@@ -1,4 +1,6 @@
 import type { Logger } from 'pino';
+import type { Streams } from '../../protocol/commands/define-command.ts';
+import type { TomoError } from '../../protocol/errors.ts';
 import { CLOSE_CODES } from '../../protocol/handshake.ts';
 import { PROMOTED_METHOD } from '../../protocol/json-rpc.ts';
 import { CALLS_MAX_COUNT } from '../../protocol/limits.ts';
@@ -9,7 +11,8 @@ import { AgentConnection } from './agent-connection.ts';
 import { AgentDebts } from './agent-debts.ts';
 import { AgentJournal } from './agent-journal.ts';
 import { Candidates } from './candidates.ts';
-import { connectionLost, tooManyCalls } from './connection-errors.ts';
+import { CommandOutputs } from './command-outputs.ts';
+import { connectionLost, isDetached, tooManyCalls } from './connection-errors.ts';
 import { Departures } from './departures.ts';
 import { DetachedCommands } from './detached-commands.ts';
 import { Duplicates, type TokenBearer, tokenBearer } from './duplicates.ts';
@@ -38,9 +41,11 @@ export class Attendance {
   readonly departures: Departures;
   readonly detached: DetachedCommands;
   readonly duplicates: Duplicates;
+  readonly outputs: CommandOutputs;
   readonly counters = {
     calls: 0,
     strayAnswers: 0,
+    strayProgress: 0,
     superseded: 0,
     clonesRefused: 0,
     takingTurns: 0,
@@ -74,7 +79,15 @@ export class Attendance {
       isConnected: (agentId) => this.presence.current(agentId) !== undefined,
       exclusively,
     });
-    this.detached = new DetachedCommands({ commands: db.commands, log });
+    this.outputs = new CommandOutputs({
+      unreadMaxMs: timings.unreadMaxMs,
+      abandon: (agentId, id, why) => this.#abandon(agentId, id, why),
+    });
+    this.detached = new DetachedCommands({
+      commands: db.commands,
+      log,
+      onEnded: (id) => this.outputs.ended(id),
+    });
     this.candidates = new Candidates({
       agents: db.agents,
       log,
@@ -87,9 +100,14 @@ export class Attendance {
   /** Takes over an admitted socket and answers its hello. */
   async welcome(arrival: AdmittedArrival): Promise<void> {
     const { admitted, settings } = arrival;
-    const connection = this.#connect(arrival);
     const { hello, row, candidateTokenHash, token } = admitted;
     const isAgent = candidateTokenHash === undefined;
+    // An earlier hub began them, or this one has their output already.
+    const streams = await this.detached.streamsOf(row.id, hello.held ?? []);
+    for (const [id, mode] of streams) {
+      this.outputs.open(id, { agentId: row.id, mode, isUnderWay: true });
+    }
+    const connection = this.#connect(arrival);
     // A token that is new has no copies yet.
     if (isAgent && token !== undefined) this.duplicates.clear(row.id);
     if (isAgent) {
@@ -117,12 +135,24 @@ export class Attendance {
     if (this.#callsUnderWay >= CALLS_MAX_COUNT) throw tooManyCalls();
     this.#callsUnderWay += 1;
     try {
-      return await callAgent(connection, call, () => {
+      const answer = await callAgent(connection, call, ({ streams }) => {
         this.counters.calls += 1;
+        this.#openOutput(connection, call, streams);
       });
+      this.outputs.ended(call.id);
+      return answer;
+    } catch (error) {
+      // What a detached one puts out is told when its agent is back.
+      if (!isDetached(error)) this.outputs.ended(call.id);
+      throw error;
     } finally {
       this.#callsUnderWay -= 1;
     }
+  }
+
+  /** Tells an agent to stop a command, whose answer is still waited for. False if the agent is away. */
+  cancel(agentId: string, id: string): boolean {
+    return this.#reaching(agentId, id)?.cancel(id) ?? false;
   }
 
   /** Its agent is away from now on. False if it is not the agent's current connection any more. */
@@ -158,11 +188,34 @@ export class Attendance {
           stored();
         });
       },
+      onProgress: (progress, acknowledge) => this.outputs.take(agentId, progress, acknowledge),
+      onStrayProgress: () => {
+        this.counters.strayProgress += 1;
+      },
       onDetached: (ids) => void this.detached.went(agentId, serverId, ids),
       onClosed: (code) => void this.#left(connection, code),
     });
     this.presence.opened(connection);
     return connection;
+  }
+
+  #openOutput({ agent }: AgentConnection, { id, hasRow }: AgentCall, mode: Streams): void {
+    if (hasRow !== true || agent.hello.protocol === undefined) return;
+    this.outputs.open(id, { agentId: agent.agentId, mode });
+  }
+
+  /** Stops a command for a reason of the hub's own. False if its agent is away. */
+  #abandon(agentId: string, id: string, why: TomoError): boolean {
+    const connection = this.#reaching(agentId, id);
+    if (connection?.cancel(id) !== true) return false;
+    if (!connection.abandon(id, why)) void this.detached.stopped(agentId, id, why);
+    return true;
+  }
+
+  /** The socket of the process that a command runs in, which may have been replaced. */
+  #reaching(agentId: string, id: string): AgentConnection | undefined {
+    const connections = this.presence.openOf(agentId);
+    return connections.find((each) => each.awaits(id)) ?? this.presence.current(agentId);
   }
 
   #supersede(connection: AgentConnection): void {

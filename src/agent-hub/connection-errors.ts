@@ -30,6 +30,11 @@ export function detached(serverId: string): TomoError {
   );
 }
 
+/** Whether a call ended with that one. */
+export function isDetached(error: unknown): boolean {
+  return error instanceof TomoError && error.facts['detached'] === true;
+}
+
 /** Why a command ends whose agent came back without its answer. */
 export function answerLost(): TomoError {
   return new TomoError(

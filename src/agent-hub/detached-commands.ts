@@ -1,24 +1,19 @@
 import type { Logger } from 'pino';
 import { findCommand } from '../../protocol/commands/catalogue.ts';
-import { type TomoError, toTomoError } from '../../protocol/errors.ts';
+import type { Streams } from '../../protocol/commands/define-command.ts';
+import type { TomoError } from '../../protocol/errors.ts';
 import type { Hello } from '../../protocol/handshake.ts';
-import type { RpcResponse } from '../../protocol/json-rpc.ts';
 import type { CommandEnd, CommandRepository, CommandRow } from '../db/command-repository.ts';
-import { checkResult } from './command-gate.ts';
-import { statusOfError, statusOfResult } from './command-outcome.ts';
-import { answeredError, answerLost, detached, revokedMeanwhile } from './connection-errors.ts';
+import { AgentWaits } from './agent-waits.ts';
+import { answerLost, detached, revokedMeanwhile } from './connection-errors.ts';
 import { DetachedWrites } from './detached-writes.ts';
+import { endByAnswer, endByError, type LateAnswer } from './late-answer.ts';
 
 interface DetachedCommandsOptions {
   readonly commands: CommandRepository;
   readonly log: Logger;
-}
-
-/** An answer that no call waits for. */
-export interface LateAnswer {
-  readonly response: RpcResponse;
-  /** Of the result as JSON. */
-  readonly bytes: number;
+  /** Called when the row of a command says how it ended. */
+  readonly onEnded: (id: string) => void;
 }
 
 /**
@@ -27,12 +22,17 @@ export interface LateAnswer {
  */
 export class DetachedCommands {
   readonly #commands: CommandRepository;
+  readonly #log: Logger;
+  readonly #onEnded: (id: string) => void;
+  readonly #ends = new AgentWaits<void>();
   /** Agents that may have such commands, so that the arrival of any other reads nothing. */
   #agents = new Set<string>();
   readonly #writes: DetachedWrites;
 
-  constructor({ commands, log }: DetachedCommandsOptions) {
+  constructor({ commands, log, onEnded }: DetachedCommandsOptions) {
     this.#commands = commands;
+    this.#log = log;
+    this.#onEnded = onEnded;
     this.#writes = new DetachedWrites(log);
   }
 
@@ -44,6 +44,39 @@ export class DetachedCommands {
 
   has(agentId: string): boolean {
     return this.#agents.has(agentId);
+  }
+
+  /**
+   * Of some commands those that are detached ones of that very agent, and how their output travels. None
+   * if the database refuses: then their output is not kept.
+   */
+  async streamsOf(agentId: string, ids: readonly string[]): Promise<Map<string, Streams>> {
+    const streams = new Map<string, Streams>();
+    if (!this.has(agentId)) return streams;
+    const held = new Set(ids);
+    try {
+      for (const { id } of await this.#commands.detachedOf(agentId)) {
+        const row = held.has(id) ? await this.#commands.find(id) : undefined;
+        if (row !== undefined) streams.set(id, findCommand(row.method)?.streams ?? 'none');
+      }
+    } catch (error) {
+      this.#log.error({ err: error }, 'output of commands that an agent goes on with is not kept');
+    }
+    return streams;
+  }
+
+  /**
+   * Resolves when the row of the command says how it ended; at once if it does already, or there is none.
+   * Rejects with COMMAND_CANCELLED when `signal` aborts. Throws DatabaseError.
+   */
+  async waitForEnd(id: string, signal: AbortSignal): Promise<void> {
+    const end = this.#ends.next(id, signal);
+    // Nobody waits for it if the database refuses.
+    end.catch(() => undefined);
+    // Asked for once the wait has begun: it may end in between.
+    const row = await this.#commands.find(id);
+    if (row?.status !== 'detached' && row?.status !== 'running') this.#ends.end(id);
+    await end;
   }
 
   /** The agent's socket closed with these commands under way. */
@@ -76,8 +109,8 @@ export class DetachedCommands {
       const ofOthers = gone.filter((row) => isOfAnother(row, hello));
       const ofThis = gone.filter((row) => !isOfAnother(row, hello));
       const fault = answerLost();
-      await this.#commands.giveUp(ofOthers.map(idOf), 'failed', fault);
-      await this.#commands.giveUp(ofThis.map(idOf), 'lost', fault);
+      await this.#giveUp(ofOthers.map(idOf), 'failed', fault);
+      await this.#giveUp(ofThis.map(idOf), 'lost', fault);
       if (kept.length === 0) this.#agents.delete(agentId);
     };
     await this.#writes.write({ agentId, kind: 'came', run });
@@ -88,7 +121,7 @@ export class DetachedCommands {
     if (!this.has(agentId)) return;
     const run = async (): Promise<void> => {
       const ids = (await this.#commands.detachedOf(agentId)).map(idOf);
-      await this.#commands.giveUp(ids, 'lost', revokedMeanwhile());
+      await this.#giveUp(ids, 'lost', revokedMeanwhile());
       this.#agents.delete(agentId);
     };
     await this.#writes.write({ agentId, kind: 'revoked', run });
@@ -107,16 +140,51 @@ export class DetachedCommands {
     const { id } = answer.response;
     const now = Date.now();
     const run = async (): Promise<void> => {
-      const row = await this.#commands.findDetached(id, agentId);
       // Of two answers that came together the first one counts.
-      done(row !== undefined && (await this.#commands.finishDetached(id, endOf(row, answer, now))));
+      done(await this.#finish(agentId, id, (row) => endByAnswer(row, answer, now)));
     };
     await this.#writes.write({ agentId, kind: 'answered', bytes: answer.bytes, run });
+  }
+
+  /** Ends the row of a detached command of that very agent that is stopped for a reason of the hub's own. */
+  async stopped(agentId: string, id: string, why: TomoError): Promise<void> {
+    const now = Date.now();
+    const run = async (): Promise<void> => {
+      await this.#finish(agentId, id, (row) => endByError(row, why, now));
+    };
+    await this.#writes.write({ agentId, kind: 'stopped', run });
   }
 
   /** Tries again what could not be written. */
   async retry(): Promise<void> {
     await this.#writes.retry();
+  }
+
+  /** False if it is no detached command of that agent. */
+  async #finish(
+    agentId: string,
+    id: string,
+    endOf: (row: CommandRow) => CommandEnd,
+  ): Promise<boolean> {
+    const row = await this.#commands.find(id);
+    if (row?.agentId !== agentId || row.status !== 'detached') return false;
+    const hasEnded = await this.#commands.finishDetached(id, endOf(row));
+    if (hasEnded) this.#tell(id);
+    return hasEnded;
+  }
+
+  async #giveUp(
+    ids: readonly string[],
+    status: 'failed' | 'lost',
+    fault: TomoError,
+  ): Promise<void> {
+    await this.#commands.giveUp(ids, status, fault);
+    for (const id of ids) this.#tell(id);
+  }
+
+  #tell(id: string): void {
+    this.#onEnded(id);
+    this.#ends.end(id);
   }
 }
 
@@ -127,25 +195,4 @@ function isOfAnother({ instanceId }: Pick<CommandRow, 'instanceId'>, hello: Hell
 
 function idOf({ id }: Pick<CommandRow, 'id'>): string {
   return id;
-}
-
-function endOf(
-  { method, startedAt }: Pick<CommandRow, 'method' | 'startedAt'>,
-  { response, bytes }: LateAnswer,
-  now: number,
-): CommandEnd {
-  const durationMs = Math.max(0, now - startedAt);
-  if ('error' in response) return { ...failure(answeredError(response.error)), durationMs };
-  try {
-    const entry = findCommand(method);
-    if (entry !== undefined) checkResult(method, entry, response.result);
-  } catch (cause) {
-    return { ...failure(toTomoError(cause)), durationMs, resultBytes: bytes };
-  }
-  return { status: statusOfResult(response.result), durationMs, resultBytes: bytes };
-}
-
-function failure(error: TomoError): Omit<CommandEnd, 'durationMs'> {
-  const { code, message } = error;
-  return { status: statusOfError(error), errorCode: code, errorMessage: message };
 }

@@ -23,7 +23,7 @@ describe('a database that refuses', () => {
     const { db, client } = temporaryDatabase();
     const errors: string[] = [];
     const log = pino({ level: 'error' }, { write: (line: string) => void errors.push(line) });
-    const commands = new DetachedCommands({ commands: db.commands, log });
+    const commands = new DetachedCommands({ commands: db.commands, log, onEnded: () => undefined });
     client.exec('ALTER TABLE commands RENAME TO away');
     const done: string[] = [];
     for (const agentId of Array.from({ length: 11 }, (_, index) => `a${index}`)) {
@@ -46,6 +46,7 @@ describe('a database that refuses', () => {
   it('keeps no more bytes of one agent than one frame has, and leaves the others their room', async () => {
     const { db, client } = temporaryDatabase();
     const commands = new DetachedCommands({
+      onEnded: () => undefined,
       commands: db.commands,
       log: pino({ level: 'silent' }),
     });
@@ -65,6 +66,7 @@ describe('a database that refuses', () => {
   it('learns of every command whose agent went, however many answers one agent makes up', async () => {
     const { db, client } = temporaryDatabase();
     const commands = new DetachedCommands({
+      onEnded: () => undefined,
       commands: db.commands,
       log: pino({ level: 'silent' }),
     });
@@ -83,6 +85,7 @@ describe('a database that refuses', () => {
   it('still gets the answer of a command that was left behind after an arrival that waits', async () => {
     const { db, client } = temporaryDatabase();
     const commands = new DetachedCommands({
+      onEnded: () => undefined,
       commands: db.commands,
       log: pino({ level: 'silent' }),
     });

@@ -8,7 +8,7 @@ import {
 
 export interface DetachedWrite {
   readonly agentId: string;
-  readonly kind: 'went' | 'came' | 'revoked' | 'answered';
+  readonly kind: 'went' | 'came' | 'revoked' | 'answered' | 'stopped';
   /** What waits with it; only of an answer more than a few. */
   readonly bytes?: number;
   readonly run: () => Promise<void>;

@@ -4,6 +4,8 @@ export interface HubCounters {
   readonly callsInFlight: number;
   readonly calls: number;
   readonly strayAnswers: number;
+  /** Messages about commands that are not under way, and output that the hub has no room for. */
+  readonly strayProgress: number;
   readonly refusedHandshakes: number;
   readonly superseded: number;
   /** Sockets refused because their token belongs to another machine. */

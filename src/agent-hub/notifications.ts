@@ -12,7 +12,7 @@ import {
   metricsSchema,
   moveFailedSchema,
 } from '../../protocol/telemetry.ts';
-import type { ConnectedAgent } from './agent-connection.ts';
+import type { ConnectedAgent } from './connected-agent.ts';
 import { jsonBytes } from './json-bytes.ts';
 import type { TelemetryBuffer } from './telemetry-buffer.ts';
 

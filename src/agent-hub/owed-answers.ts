@@ -8,6 +8,10 @@ export class OwedAnswers {
     this.#resolveIfNone();
   }
 
+  has(id: string): boolean {
+    return this.#ids.has(id);
+  }
+
   answered(id: string): void {
     if (this.#ids.delete(id)) this.#resolveIfNone();
   }

@@ -33,6 +33,10 @@ export class PendingCalls<T = unknown> {
     return this.#calls.size;
   }
 
+  has(id: string): boolean {
+    return this.#calls.has(id);
+  }
+
   /** Ids of the calls that wait. */
   get ids(): string[] {
     return [...this.#calls.keys()];

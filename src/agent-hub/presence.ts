@@ -1,5 +1,6 @@
-import type { AgentConnection, ConnectedAgent } from './agent-connection.ts';
+import type { AgentConnection } from './agent-connection.ts';
 import { AgentWaits } from './agent-waits.ts';
+import type { ConnectedAgent } from './connected-agent.ts';
 
 /**
  * The open sockets of all agents, and which one of each agent's is the current one. Beside it may be

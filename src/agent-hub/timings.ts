@@ -8,6 +8,7 @@ import {
   SILENCE_GRACE_MS,
   SILENCE_MAX_MS,
   SWEEP_INTERVAL_MS,
+  UNREAD_MAX_MS,
 } from '../../protocol/limits.ts';
 
 /** The hub's waits, in milliseconds; tests shorten them. */
@@ -25,6 +26,8 @@ export interface HubTimings {
   readonly promotionPingMs: number;
   /** How long a replaced agent may finish what it is doing. */
   readonly retireMaxMs: number;
+  /** How long a lossless stream goes on that nobody reads. */
+  readonly unreadMaxMs: number;
   /** How often last_seen, metrics and events are written. */
   readonly flushMs: number;
 }
@@ -39,5 +42,6 @@ export const HUB_TIMINGS: HubTimings = {
   backlogMaxMs: SEND_BACKLOG_MAX_MS,
   promotionPingMs: PROMOTION_PING_MS,
   retireMaxMs: RETIRE_MAX_MS,
+  unreadMaxMs: UNREAD_MAX_MS,
   flushMs: 5_000,
 };

@@ -1,10 +1,11 @@
 import { once } from 'node:events';
 import type { IncomingMessage } from 'node:http';
-import { describe, expect, it, onTestFinished } from 'vitest';
+import { describe, expect, it, onTestFinished, vi } from 'vitest';
 import { WebSocket, WebSocketServer } from 'ws';
-import { UNASKED_ALLOWANCE_MS } from '../../protocol/limits.ts';
+import { PIECE_MAX_BYTES, UNASKED_ALLOWANCE_MS } from '../../protocol/limits.ts';
 import { type FakeAgent, PONG } from '../../test/support/fake-agent.ts';
 import { type Joined, startHub, type TestHub } from '../../test/support/hub.ts';
+import { streaming } from '../../test/support/streaming-command.ts';
 import { AgentDebts } from './agent-debts.ts';
 import { UnaskedFrames } from './unasked-frames.ts';
 
@@ -62,6 +63,32 @@ describe('an agent that sends more than it was asked for', () => {
     await ping(test, { ...greedy, agent });
   });
 
+  it('is left unread for a while likewise: single bytes of a command that runs', async () => {
+    const { test, honest, greedy } = await startBoth();
+    const { id } = await streaming(test, greedy, 'newest');
+    let at = 0;
+    let isLeft = false;
+    while (!isLeft && at < 1_000_000) {
+      for (const end = at + 20_000; at < end; at += 1) put(greedy.agent, { id, at, data: 'x' });
+      isLeft = await isUnread(test, honest);
+      if (isLeft) expect(greedy.agent.socket.bufferedAmount).toBeGreaterThan(0);
+    }
+    expect(isLeft).toBe(true);
+    expect(test.hub.connected(greedy.agentId)).toBeDefined();
+  });
+
+  it('is read on when its output is read', async () => {
+    const { test, honest, greedy } = await startBoth();
+    const { id } = await streaming(test, greedy);
+    const data = 'x'.repeat(PIECE_MAX_BYTES);
+    for (let at = 0; at < 400 * data.length; at += data.length) {
+      put(greedy.agent, { id, at, data });
+      await vi.waitUntil(() => hasRead(test, id, at), { timeout: 20_000, interval: 1 });
+    }
+    greedy.agent.send('x'.repeat(4 * OWN_BYTES));
+    expect(await isUnread(test, honest)).toBe(false);
+  });
+
   it('is read on when it was asked for as much', async () => {
     const { test, honest, greedy } = await startBoth();
     const rows = Array.from({ length: 50_000 }, () => 0);
@@ -104,6 +131,15 @@ describe('a socket of an agent that owes', () => {
     await once(client, 'pong');
   });
 });
+
+function put(agent: FakeAgent, piece: { id: string; at: number; data: string }): void {
+  agent.notify('$/progress', { ...piece, seq: 0, stream: 'stdout' });
+}
+
+/** Whether the hub's reader has read on from a place. */
+function hasRead(test: TestHub, id: string, offset: number): boolean {
+  return test.hub.outputs.read(id, { offset, maxChars: 1 })?.parts.length === 1;
+}
 
 /** Both ends of a WebSocket, of which the hub's is not read yet. */
 async function paired(agentId: string, debts: AgentDebts) {

@@ -1,5 +1,5 @@
 import type { AgentConfig } from '../../protocol/handshake.ts';
-import { FRAME_MAX_BYTES, PING_AFTER_MS } from '../../protocol/limits.ts';
+import { FRAME_MAX_BYTES, PING_AFTER_MS, STREAM_WINDOW_BYTES } from '../../protocol/limits.ts';
 import { PROTOCOL_REVISION } from '../../protocol/version.ts';
 import type { Admitted } from './admission.ts';
 
@@ -12,7 +12,7 @@ export function welcomeMessage(admitted: Admitted, config: AgentConfig): string 
       : {
           protocol: PROTOCOL_REVISION,
           heartbeat: PING_AFTER_MS / 1_000,
-          limits: { frame_bytes: FRAME_MAX_BYTES },
+          limits: { frame_bytes: FRAME_MAX_BYTES, stream_window_bytes: STREAM_WINDOW_BYTES },
           access: row.access,
           ...(admitted.candidateTokenHash === undefined ? {} : { candidate: true }),
         };

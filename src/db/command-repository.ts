@@ -1,4 +1,13 @@
 import { and, desc, eq, gte, inArray, lt, type SQL, sql } from 'drizzle-orm';
+import type { CommandResults } from './command-results.ts';
+import {
+  durationUntil,
+  endColumns,
+  faultColumns,
+  prepareBegin,
+  prepareDetach,
+  prepareFinish,
+} from './command-statements.ts';
 import type { Connection } from './connection.ts';
 import { isAfter } from './page-position.ts';
 import { agents, commands } from './schema.ts';
@@ -27,6 +36,8 @@ export interface CommandEnd {
   durationMs: number;
   /** Of the result as JSON, if there was one. */
   resultBytes?: number | undefined;
+  /** The result as JSON, if it is to be kept. */
+  result?: string | undefined;
 }
 
 /** Why commands end, or go on without their caller: an error of the table. */
@@ -55,12 +66,14 @@ export interface CommandFilter {
  */
 export class CommandRepository {
   readonly #connection: Connection;
+  readonly #results: CommandResults;
   readonly #begin: ReturnType<typeof prepareBegin>;
   readonly #finish: ReturnType<typeof prepareFinish>;
   readonly #detach: ReturnType<typeof prepareDetach>;
 
-  constructor(connection: Connection) {
+  constructor(connection: Connection, results: CommandResults) {
     this.#connection = connection;
+    this.#results = results;
     this.#begin = prepareBegin(connection);
     this.#finish = prepareFinish(connection);
     this.#detach = prepareDetach(connection);
@@ -80,7 +93,7 @@ export class CommandRepository {
 
   /** Records how a running command ended; one that has ended or is detached stays as it is. */
   async finish(id: string, end: CommandEnd): Promise<void> {
-    await this.#connection.run(() => this.#finish.run({ id, from: 'running', ...endColumns(end) }));
+    await this.#end(id, 'running', end);
   }
 
   /** Of those that run: they go on without a caller, their duration being the time until then. */
@@ -151,9 +164,7 @@ export class CommandRepository {
 
   /** Records how a detached command ended. False if it is not detached any more. */
   async finishDetached(id: string, end: CommandEnd): Promise<boolean> {
-    return this.#connection.run(
-      () => this.#finish.run({ id, from: 'detached', ...endColumns(end) }).changes > 0,
-    );
+    return this.#end(id, 'detached', end);
   }
 
   /** Gives detached commands up that will not be answered any more; durations stay. */
@@ -198,6 +209,12 @@ export class CommandRepository {
     );
   }
 
+  async find(id: string): Promise<CommandRow | undefined> {
+    return this.#connection.run(() =>
+      this.#connection.orm.select().from(commands).where(eq(commands.id, id)).get(),
+    );
+  }
+
   /** Commands, the newest first; of those begun in the same millisecond in the order of their ids. */
   async recent(filter: CommandFilter): Promise<CommandRow[]> {
     return this.#connection.run(() =>
@@ -217,71 +234,17 @@ export class CommandRepository {
       () => this.#connection.orm.delete(commands).where(lt(commands.startedAt, time)).run().changes,
     );
   }
-}
 
-function prepareBegin({ orm }: Connection) {
-  return orm
-    .insert(commands)
-    .values({
-      id: sql.placeholder('id'),
-      serverId: sql.placeholder('serverId'),
-      agentId: sql.placeholder('agentId'),
-      actor: sql.placeholder('actor'),
-      origin: sql.placeholder('origin'),
-      instanceId: sql.placeholder('instanceId'),
-      method: sql.placeholder('method'),
-      params: sql.placeholder('params'),
-      status: 'running',
-      startedAt: sql.placeholder('startedAt'),
-    })
-    .prepare();
-}
-
-function prepareFinish({ orm }: Connection) {
-  return orm
-    .update(commands)
-    .set({
-      status: sql`${sql.placeholder('status')}`,
-      errorCode: sql`${sql.placeholder('errorCode')}`,
-      errorMessage: sql`${sql.placeholder('errorMessage')}`,
-      durationMs: sql`${sql.placeholder('durationMs')}`,
-      resultBytes: sql`${sql.placeholder('resultBytes')}`,
-    })
-    .where(
-      and(eq(commands.id, sql.placeholder('id')), eq(commands.status, sql.placeholder('from'))),
-    )
-    .prepare();
-}
-
-function prepareDetach({ orm }: Connection) {
-  return orm
-    .update(commands)
-    .set({
-      status: 'detached',
-      errorCode: sql`${sql.placeholder('errorCode')}`,
-      errorMessage: sql`${sql.placeholder('errorMessage')}`,
-      durationMs: durationUntil(sql.placeholder('now')),
-    })
-    .where(and(eq(commands.id, sql.placeholder('id')), eq(commands.status, 'running')))
-    .prepare();
-}
-
-function endColumns({ status, errorCode, errorMessage, durationMs, resultBytes }: CommandEnd) {
-  return {
-    status,
-    errorCode: errorCode ?? null,
-    errorMessage: errorMessage ?? null,
-    durationMs,
-    resultBytes: resultBytes ?? null,
-  };
-}
-
-function faultColumns({ code, message }: CommandFault) {
-  return { errorCode: code, errorMessage: message };
-}
-
-function durationUntil(now: unknown): SQL {
-  return sql`max(0, ${now} - ${commands.startedAt})`;
+  async #end(id: string, from: 'running' | 'detached', end: CommandEnd): Promise<boolean> {
+    const update = (): boolean => this.#finish.run({ id, from, ...endColumns(end) }).changes > 0;
+    const { result } = end;
+    if (result === undefined) return this.#connection.run(update);
+    return this.#connection.transaction(() => {
+      const hasEnded = update();
+      if (hasEnded) this.#results.put(id, result, Date.now());
+      return hasEnded;
+    });
+  }
 }
 
 function conditions(filter: CommandFilter): (SQL | undefined)[] {

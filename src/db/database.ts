@@ -1,5 +1,6 @@
 import { AgentRepository } from './agent-repository.ts';
 import { CommandRepository } from './command-repository.ts';
+import { CommandResults } from './command-results.ts';
 import { Connection } from './connection.ts';
 import { EventRepository } from './event-repository.ts';
 import { MetricsRepository } from './metrics-repository.ts';
@@ -11,6 +12,8 @@ export interface DatabaseOptions {
   file: string;
   /** The directory of the generated migrations. */
   migrationsDir: string;
+  /** What the results of commands may take together; no limit if left out. */
+  resultsMaxBytes?: number;
 }
 
 /** The open database: every method of its repositories is one transaction. */
@@ -18,15 +21,17 @@ export class TomoDatabase implements Disposable {
   readonly agents: AgentRepository;
   readonly settings: SettingsRepository;
   readonly commands: CommandRepository;
+  readonly results: CommandResults;
   readonly events: EventRepository;
   readonly metrics: MetricsRepository;
   readonly #connection: Connection;
 
-  constructor(connection: Connection) {
+  constructor(connection: Connection, resultsMaxBytes?: number) {
     this.#connection = connection;
     this.agents = new AgentRepository(connection);
     this.settings = new SettingsRepository(connection);
-    this.commands = new CommandRepository(connection);
+    this.results = new CommandResults(connection, resultsMaxBytes);
+    this.commands = new CommandRepository(connection, this.results);
     this.events = new EventRepository(connection);
     this.metrics = new MetricsRepository(connection);
   }
@@ -46,7 +51,7 @@ export async function openDatabase(options: DatabaseOptions): Promise<TomoDataba
   const connection = new Connection(options.file);
   try {
     migrate(connection.client, options.migrationsDir);
-    return new TomoDatabase(connection);
+    return new TomoDatabase(connection, options.resultsMaxBytes);
   } catch (error) {
     connection.close();
     throw error;

@@ -135,6 +135,21 @@ export const commands = sqliteTable(
   ],
 );
 
+/** What commands answered, kept for a while; the row in `commands` stays longer. */
+export const commandResults = sqliteTable(
+  'command_results',
+  {
+    id: text('id').primaryKey(),
+    /** The result as JSON. */
+    result: text('result').notNull(),
+    /** Of `result` in UTF-8. */
+    bytes: integer('bytes').notNull(),
+    keptAt: integer('kept_at').notNull(),
+  },
+  // With the sizes, so that adding them up reads no results.
+  (table) => [index('idx_command_results_kept_at').on(table.keptAt, table.bytes)],
+);
+
 export const agentEvents = sqliteTable(
   'agent_events',
   {

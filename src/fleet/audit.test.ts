@@ -57,6 +57,43 @@ describe('the end of a command that the database refuses', () => {
   });
 });
 
+describe('the result of a command whose end the database refuses', () => {
+  it('can be read meanwhile, and is kept in the end', async () => {
+    const handle = temporaryDatabase();
+    const audit = await begun(handle);
+    const [row] = await handle.db.commands.recent({ limit: 1 });
+    refuse(handle);
+    await audit.finish('c1', { ...END, result: '[1]' });
+    expect(audit.unwrittenResult('c1')).toBe('[1]');
+    expect(row && audit.ended(row)).toMatchObject({ status: 'succeeded', durationMs: 1 });
+    allow(handle);
+    await audit[Symbol.asyncDispose]();
+    expect(audit.unwrittenResult('c1')).toBeUndefined();
+    expect(row && audit.ended(row)).toMatchObject({ status: 'running' });
+    expect(await handle.db.results.find('c1')).toBe('[1]');
+  });
+
+  it('is left out when too much waits already; the end is not', async () => {
+    const handle = temporaryDatabase();
+    const audit = await begun(handle);
+    refuse(handle);
+    const result = JSON.stringify('x'.repeat(20 * 1024 * 1024));
+    await audit.finish('other', { ...END, result });
+    await audit.finish('c1', { ...END, result });
+    expect(audit.unwrittenResult('other')).toBe(result);
+    expect(audit.unwrittenResult('c1')).toBeUndefined();
+    allow(handle);
+    await audit[Symbol.asyncDispose]();
+    expect(await statusOf(handle)).toBe('succeeded');
+    // There is room again.
+    refuse(handle);
+    await audit.finish('c1', { ...END, result });
+    expect(audit.unwrittenResult('c1')).toBe(result);
+    allow(handle);
+    await audit[Symbol.asyncDispose]();
+  });
+});
+
 function refuse({ client }: DatabaseHandle): void {
   client.exec('ALTER TABLE commands RENAME TO away');
 }

@@ -1,5 +1,10 @@
 import type { Logger } from 'pino';
-import type { CommandBeginning, CommandEnd, CommandRepository } from '../db/command-repository.ts';
+import type {
+  CommandBeginning,
+  CommandEnd,
+  CommandRepository,
+  CommandRow,
+} from '../db/command-repository.ts';
 
 interface Waiting {
   readonly end: CommandEnd;
@@ -9,12 +14,16 @@ interface Waiting {
 const RETRY_MS = 2_000;
 /** Ends of commands that wait for a database that refuses; past it the oldest are given up. */
 const WAITING_MAX_COUNT = 10_000;
+/** What their results may take together; past it ends wait without them. */
+const WAITING_RESULTS_MAX_CHARS = 32 * 1024 * 1024;
 
 /** Who ran what, and how it ended. A database that refuses delays a row, never an answer. */
 export class Audit implements AsyncDisposable {
   readonly #commands: CommandRepository;
   readonly #log: Logger;
   readonly #waiting = new Map<string, Waiting>();
+  /** Characters of the results that wait. */
+  #waitingChars = 0;
   #timer: NodeJS.Timeout | undefined;
 
   constructor(commands: CommandRepository, log: Logger) {
@@ -47,6 +56,19 @@ export class Audit implements AsyncDisposable {
     }
   }
 
+  /** A running command's row as it is once its end is recorded, if that waits. */
+  ended(row: CommandRow): CommandRow {
+    const end = this.#waiting.get(row.id)?.end;
+    if (end === undefined) return row;
+    const { status, errorCode = null, errorMessage = null, durationMs, resultBytes = null } = end;
+    return { ...row, status, errorCode, errorMessage, durationMs, resultBytes };
+  }
+
+  /** The result of a command whose end waits to be recorded. */
+  unwrittenResult(id: string): string | undefined {
+    return this.#waiting.get(id)?.end.result;
+  }
+
   /** Tries once more to record what waits. */
   async [Symbol.asyncDispose](): Promise<void> {
     clearTimeout(this.#timer);
@@ -54,12 +76,21 @@ export class Audit implements AsyncDisposable {
     clearTimeout(this.#timer);
   }
 
-  #wait(id: string, waiting: Waiting): void {
-    this.#waiting.set(id, waiting);
+  #wait(id: string, { end, onWritten }: Waiting): void {
+    const { result, ...rest } = end;
+    const chars = this.#waitingChars + (result?.length ?? 0);
+    // Without its result, rather than without an end.
+    const hasRoom = chars <= WAITING_RESULTS_MAX_CHARS;
+    this.#waiting.set(id, { end: hasRoom ? end : rest, onWritten });
+    if (hasRoom) this.#waitingChars = chars;
     const [oldest] = this.#waiting.keys();
-    if (this.#waiting.size > WAITING_MAX_COUNT && oldest !== undefined)
-      this.#waiting.delete(oldest);
+    if (this.#waiting.size > WAITING_MAX_COUNT && oldest !== undefined) this.#forget(oldest);
     this.#schedule();
+  }
+
+  #forget(id: string): void {
+    this.#waitingChars -= this.#waiting.get(id)?.end.result?.length ?? 0;
+    this.#waiting.delete(id);
   }
 
   #schedule(): void {
@@ -72,7 +103,7 @@ export class Audit implements AsyncDisposable {
     for (const [id, { end, onWritten }] of this.#waiting) {
       try {
         await this.#commands.finish(id, end);
-        this.#waiting.delete(id);
+        this.#forget(id);
         onWritten();
       } catch {
         this.#schedule();

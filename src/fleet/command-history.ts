@@ -1,10 +1,8 @@
 import { z } from 'zod';
-import { grants } from '../../protocol/access.ts';
-import { findCommand } from '../../protocol/commands/catalogue.ts';
-import { requiredAccess } from '../../protocol/commands/required-access.ts';
 import { errorName, TomoError } from '../../protocol/errors.ts';
 import type { CommandRow } from '../db/command-repository.ts';
 import { FLEET } from './audit-params.ts';
+import { mayRead } from './command-access.ts';
 import type { Caller } from './fleet.ts';
 import { type FleetContext, isoTime } from './fleet-context.ts';
 import type { ArgsOf, OperationResult } from './operations.ts';
@@ -55,12 +53,6 @@ function shown(row: CommandRow, access: Caller['access']): HistoryResult['comman
     duration_ms: row.durationMs,
     result_bytes: row.resultBytes,
   };
-}
-
-/** Whether a caller could have called it; what is no agent's method changes the fleet. */
-function mayRead({ method, params }: CommandRow, access: Caller['access']): boolean {
-  const entry = findCommand(method);
-  return grants(access, entry === undefined ? 'admin' : requiredAccess(entry, params));
 }
 
 function withoutValues(params: CommandRow['params']): CommandRow['params'] {

@@ -1,7 +1,7 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import { TomoError } from '../../protocol/errors.ts';
 import { RETIRE_MAX_MS } from '../../protocol/limits.ts';
-import type { ConnectedAgent } from '../agent-hub/agent-connection.ts';
+import type { ConnectedAgent } from '../agent-hub/connected-agent.ts';
 import type { AgentRow } from '../db/agent-row.ts';
 import type { ContainerPlan } from '../provisioning/container-plan.ts';
 import { deployAgent, removeOtherAgents } from '../provisioning/deploy-agent.ts';

@@ -4,6 +4,8 @@ import type { AgentHub } from '../agent-hub/agent-hub.ts';
 import type { AgentRow } from '../db/agent-row.ts';
 import type { TomoDatabase } from '../db/database.ts';
 import type { Audit } from './audit.ts';
+import type { CommandRun } from './command-run.ts';
+import type { LaterCancels } from './later-cancels.ts';
 import type { OwnerInfo } from './operations.ts';
 
 /** An installation that is under way. */
@@ -31,6 +33,9 @@ export interface FleetContext {
   readonly handOver: () => void;
   /** Installations under way, by server. */
   readonly installing: Map<string, Installation>;
+  /** Commands under way that this process waits for, by id; the hub limits how many. */
+  readonly runs: Map<string, CommandRun>;
+  readonly laterCancels: LaterCancels;
   readonly log: Logger;
 }
 

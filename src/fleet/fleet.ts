@@ -9,7 +9,10 @@ export interface Caller {
   readonly origin?: string;
   /** The most this caller may do. */
   readonly access: Access;
-  /** Aborted when the caller gives up. */
+  /**
+   * Aborted when the caller gives up: what it asked for is stopped. With a `CallerGone` as its reason
+   * nobody waits any more, but commands go on.
+   */
   readonly signal?: AbortSignal;
   /** Told of the steps of a long operation, and how far it is (0 to 1) if that is known. */
   readonly progress?: (message: string, fraction?: number) => void;
@@ -25,4 +28,18 @@ export interface Fleet {
     args: ArgsOf<N>,
     caller: Caller,
   ): Promise<OperationResult<N>>;
+}
+
+/** Why a caller's signal is aborted that did not cancel: its connection closed. */
+export class CallerGone extends Error {
+  override readonly name = 'CallerGone';
+
+  constructor() {
+    super('The connection of the caller closed.');
+  }
+
+  /** Whether nobody waits any more. */
+  static is({ signal }: { readonly signal?: AbortSignal | undefined }): boolean {
+    return signal?.reason instanceof CallerGone;
+  }
 }

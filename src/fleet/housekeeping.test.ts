@@ -1,7 +1,12 @@
 import { randomUUID } from 'node:crypto';
 import { pino } from 'pino';
 import { expect, it } from 'vitest';
-import { CALL_TIMEOUT_MAX_MS, DETACHED_MAX_MS, RUNNING_MARGIN_MS } from '../../protocol/limits.ts';
+import {
+  CALL_TIMEOUT_MAX_MS,
+  DETACHED_MAX_MS,
+  RESULT_KEPT_MS,
+  RUNNING_MARGIN_MS,
+} from '../../protocol/limits.ts';
 import { temporaryDatabase } from '../../test/support/temporary-database.ts';
 import { tidy } from './housekeeping.ts';
 
@@ -58,6 +63,16 @@ it('a command that still runs when no call can wait any more is lost', async () 
     { id: 'may end', status: 'running' },
     { id: 'over', status: 'lost', errorCode: 1_013, durationMs: null },
   ]);
+});
+
+it('results are kept as long as the limit says', async () => {
+  const { db, client } = temporaryDatabase();
+  const insert = client.prepare('INSERT INTO command_results VALUES (?, ?, 1, ?)');
+  insert.run('old', '1', NOW - RESULT_KEPT_MS - 1);
+  insert.run('new', '2', NOW - RESULT_KEPT_MS);
+  await tidy(db, pino({ level: 'silent' }), NOW);
+  expect(await db.results.find('old')).toBeUndefined();
+  expect(await db.results.find('new')).toBe('2');
 });
 
 it('a round that fails is logged, and the next one is tried all the same', async () => {

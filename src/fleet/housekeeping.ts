@@ -1,5 +1,10 @@
 import type { Logger } from 'pino';
-import { CALL_TIMEOUT_MAX_MS, DETACHED_MAX_MS, RUNNING_MARGIN_MS } from '../../protocol/limits.ts';
+import {
+  CALL_TIMEOUT_MAX_MS,
+  DETACHED_MAX_MS,
+  RESULT_KEPT_MS,
+  RUNNING_MARGIN_MS,
+} from '../../protocol/limits.ts';
 import { endNotRecorded, neverCameBack } from '../agent-hub/connection-errors.ts';
 import type { TomoDatabase } from '../db/database.ts';
 
@@ -37,6 +42,7 @@ export async function tidy(db: TomoDatabase, log: Logger, now: number = Date.now
       now - CALL_TIMEOUT_MAX_MS - RUNNING_MARGIN_MS,
       endNotRecorded(),
     );
+    await db.results.deleteBefore(now - RESULT_KEPT_MS);
     await db.commands.deleteBefore(now - AUDIT_KEPT_MS);
   } catch (error) {
     log.error({ err: error }, 'housekeeping failed; it is tried again in the next round');

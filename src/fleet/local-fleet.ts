@@ -1,11 +1,14 @@
 import { agentEvents } from './agent-events.ts';
 import { agentStatus, listAgents } from './agent-status.ts';
+import { cancelCommand } from './cancel-command.ts';
 import { commandHistory } from './command-history.ts';
 import { configureAgents } from './configure-agents.ts';
 import { databaseErrorsExplained } from './database-errors.ts';
 import type { Caller, Fleet } from './fleet.ts';
 import type { FleetContext } from './fleet-context.ts';
+import { getCommand } from './get-command.ts';
 import { installAgent } from './install-agent.ts';
+import { LaterCancels } from './later-cancels.ts';
 import type { ArgsOf, OperationName, OperationResult } from './operations.ts';
 import { recorded } from './recorded-operation.ts';
 import { revokeAgent } from './revoke-agent.ts';
@@ -29,6 +32,8 @@ const PERFORM: Operations = {
   revoke_agent: revokeAgent,
   uninstall_agent: uninstallAgent,
   send_agent_command: sendCommand,
+  get_command: getCommand,
+  cancel_command: cancelCommand,
   run_on_agents: runOnAgents,
   configure_agents: configureAgents,
   rotate_agent_token: rotateAgentToken,
@@ -45,8 +50,13 @@ const PERFORM: Operations = {
 export class LocalFleet implements Fleet {
   readonly #context: FleetContext;
 
-  constructor(context: Omit<FleetContext, 'installing'>) {
-    this.#context = { ...context, installing: new Map() };
+  constructor(context: Omit<FleetContext, 'installing' | 'runs' | 'laterCancels'>) {
+    this.#context = {
+      ...context,
+      installing: new Map(),
+      runs: new Map(),
+      laterCancels: new LaterCancels(),
+    };
   }
 
   get isInstalling(): boolean {

@@ -3,18 +3,11 @@ import { accessSchema } from '../../protocol/access.ts';
 import { agentConfigSchema, hostSchema } from '../../protocol/handshake.ts';
 import { healthSchema, metricsSchema } from '../../protocol/telemetry.ts';
 import { deploySchema } from '../provisioning/deploy-target.ts';
+import { cancelArgs, commandArgs, commandResult, getArgs } from './command-schema.ts';
 import { eventsArgs, eventsResult } from './events-schema.ts';
 import { historyArgs, historyResult } from './history-schema.ts';
 import { runArgs, runResult } from './run-schema.ts';
-import {
-  COMMAND_STATUSES,
-  commandFields,
-  errorSchema,
-  isoTime,
-  labelsSchema,
-  PAGE_MAX_COUNT,
-  serverIdSchema,
-} from './schema-fields.ts';
+import { isoTime, labelsSchema, PAGE_MAX_COUNT, serverIdSchema } from './schema-fields.ts';
 import { settingsSchema } from './settings-schema.ts';
 
 /**
@@ -127,16 +120,6 @@ const listArgs = z.strictObject({
   limit: z.number().int().min(1).max(PAGE_MAX_COUNT).default(PAGE_DEFAULT_COUNT),
 });
 
-const commandArgs = z.strictObject({ server_id: serverIdSchema, ...commandFields });
-
-const commandResult = z.object({
-  command_id: z.string(),
-  status: z.enum(COMMAND_STATUSES),
-  result: z.unknown().optional(),
-  error: errorSchema.optional(),
-  duration_ms: z.number(),
-});
-
 const configureArgs = z.strictObject({
   server_ids: z.array(serverIdSchema).min(1).max(PAGE_MAX_COUNT).optional(),
   labels: labelsSchema.optional().describe('Agents whose server has all of these.'),
@@ -243,6 +226,8 @@ export const OPERATIONS = {
   },
   uninstall_agent: { args: uninstallArgs, result: uninstallResult, retry: false },
   send_agent_command: { args: commandArgs, result: commandResult, retry: false },
+  get_command: { args: getArgs, result: commandResult, retry: true },
+  cancel_command: { args: cancelArgs, result: commandResult, retry: false },
   run_on_agents: { args: runArgs, result: runResult, retry: false },
   configure_agents: { args: configureArgs, result: configureResult, retry: false },
   rotate_agent_token: {

@@ -2,8 +2,8 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { pino } from 'pino';
-import { afterEach, describe, expect, it } from 'vitest';
-import type { Caller, Fleet } from './fleet.ts';
+import { afterEach, describe, expect, it, vi } from 'vitest';
+import { type Caller, CallerGone, type Fleet } from './fleet.ts';
 import type { Owner } from './membership.ts';
 import { parseArgs } from './operations.ts';
 import { Relay } from './relay.ts';
@@ -93,6 +93,29 @@ describe('a fleet in another process', () => {
     expect(performed).toBe(0);
     await fleet.perform('send_agent_command', COMMAND, CALLER);
     expect(performed).toBe(1);
+  });
+
+  it('is told of a cancel, and of a caller that is gone only by the end of the connection', async () => {
+    const told: AbortSignal[] = [];
+    const fleet = await remote(({ signal }) => {
+      if (signal !== undefined) told.push(signal);
+      return new Promise(() => undefined);
+    });
+    const [cancel, gone] = [new AbortController(), new AbortController()];
+    const calls = [cancel, gone].map(({ signal }) =>
+      fleet.perform('send_agent_command', COMMAND, { ...CALLER, signal }),
+    );
+    const ended = Promise.allSettled(calls);
+    await vi.waitFor(() => expect(told).toHaveLength(2));
+    gone.abort(new CallerGone());
+    cancel.abort();
+    await vi.waitFor(() => expect(told[0]?.aborted).toBe(true));
+    expect(CallerGone.is({ signal: told[0] })).toBe(false);
+    expect(told[1]?.aborted).toBe(false);
+    fleet[Symbol.dispose]();
+    await vi.waitFor(() => expect(told[1]?.aborted).toBe(true));
+    expect(CallerGone.is({ signal: told[1] })).toBe(true);
+    await ended;
   });
 
   it('says of an owner that ended that it is another matter', async () => {

@@ -13,7 +13,7 @@ import {
 import { z } from 'zod';
 import { type Access, accessSchema, lowerAccess } from '../../protocol/access.ts';
 import { TomoError, toTomoError } from '../../protocol/errors.ts';
-import type { Fleet } from './fleet.ts';
+import { CallerGone, type Fleet } from './fleet.ts';
 import { isOperation, parseArgs } from './operations.ts';
 import { answerEncoder } from './relay-encoding.ts';
 
@@ -92,7 +92,7 @@ export class Relay implements AsyncDisposable {
     socket.on('error', (error) => this.#log.debug({ err: error }, 'relay socket fault'));
     socket.once('close', () => {
       this.#peers.delete(socket);
-      gone.abort();
+      gone.abort(new CallerGone());
       connection.dispose();
     });
     connection.onError(() => socket.destroy());

@@ -13,7 +13,7 @@ import {
 } from 'vscode-jsonrpc/node';
 import { z } from 'zod';
 import { errorName, TomoError } from '../../protocol/errors.ts';
-import type { Caller, Fleet } from './fleet.ts';
+import { type Caller, CallerGone, type Fleet } from './fleet.ts';
 import type { ArgsOf, OperationName, OperationResult, OwnerInfo } from './operations.ts';
 import { PERFORM_METHOD, type PerformParams, PING_METHOD, PROGRESS_METHOD } from './relay.ts';
 
@@ -82,7 +82,10 @@ export class RemoteFleet implements Fleet, Disposable {
   ): Promise<OperationResult<N>> {
     refuseUnencodable(args);
     const cancel = new CancellationTokenSource();
-    const onAbort = (): void => cancel.cancel();
+    // What a caller that is gone began goes on.
+    const onAbort = (): void => {
+      if (!CallerGone.is({ signal })) cancel.cancel();
+    };
     const id = progress === undefined ? undefined : randomUUID();
     if (id !== undefined && progress !== undefined) this.#progress.set(id, progress);
     signal?.addEventListener('abort', onAbort, { once: true });
@@ -151,7 +154,7 @@ function relayedError(error: unknown): TomoError {
   }
   return new TomoError(
     'OWNER_UNREACHABLE',
-    'The Tomo process that holds the agents ended during the call; another one is taking over. A command may have taken effect: check before you repeat it.',
+    'The Tomo process that holds the agents ended during the call; another one is taking over. A command may have taken effect and goes on: get_command_history shows it. Check before you repeat it.',
     { cause: error },
   );
 }

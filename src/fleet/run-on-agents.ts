@@ -9,7 +9,7 @@ import type { Caller } from './fleet.ts';
 import type { FleetContext } from './fleet-context.ts';
 import { matchingAgents } from './matching-agents.ts';
 import type { ArgsOf, OperationResult } from './operations.ts';
-import { sendCommand } from './send-command.ts';
+import { runCommand } from './send-command.ts';
 import { RESULT_TEXT_MAX_CHARS } from './text-limit.ts';
 
 type RunArgs = ArgsOf<'run_on_agents'>;
@@ -20,7 +20,8 @@ type Failure = RunResult['failures'][number];
 const MESSAGES_MAX_CHARS = RESULT_TEXT_MAX_CHARS / 2;
 
 /**
- * Runs one method on many agents, each command as send_agent_command would, so many at a time. Throws
+ * Runs one method on many agents, each command as send_agent_command would, so many at a time. A caller
+ * that cancels stops all of them; of one that is gone those that run go on. Throws
  * INVALID_PARAMS for a choice that is not one, ACCESS_DENIED for a caller who may not, and UNKNOWN_SERVER if no agent is chosen; what goes
  * wrong on a server is among the failures.
  */
@@ -107,10 +108,13 @@ async function runOn(
   if (caller.signal?.aborted === true) return failureOf(serverId, notBegun());
   const { method, params, timeout_seconds } = args;
   try {
-    const { command_id, status, error, result } = await databaseErrorsExplained(() =>
-      sendCommand(context, { server_id: serverId, method, params, timeout_seconds }, caller),
+    const { id, ending } = await databaseErrorsExplained(() =>
+      runCommand(context, { server_id: serverId, method, params, timeout_seconds }, caller),
     );
-    if (error !== undefined) return { server_id: serverId, command_id, status, error };
+    // Nobody is left to be told.
+    if (ending === undefined) return undefined;
+    const { status, error, result } = ending;
+    if (error !== undefined) return { server_id: serverId, command_id: id, status, error };
     groups.add(serverId, status, result);
     return undefined;
   } catch (cause) {

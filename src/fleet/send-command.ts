@@ -1,117 +1,57 @@
-import { randomUUID } from 'node:crypto';
-import { findCommand } from '../../protocol/commands/catalogue.ts';
-import type { CommandEntry } from '../../protocol/commands/define-command.ts';
-import { redactEnvironment } from '../../protocol/commands/redact-environment.ts';
-import { TomoError, toTomoError } from '../../protocol/errors.ts';
-import { statusOfError, statusOfResult } from '../agent-hub/command-outcome.ts';
-import type { AgentRow } from '../db/agent-row.ts';
-import { auditParams } from './audit-params.ts';
-import type { Caller } from './fleet.ts';
-import { agentOf, type FleetContext } from './fleet-context.ts';
-import { notConnected } from './not-connected.ts';
-import type { ArgsOf, OperationResult } from './operations.ts';
-
-type CommandResult = OperationResult<'send_agent_command'>;
-
-type ShownError = NonNullable<CommandResult['error']>;
-
-interface Outcome {
-  readonly status: CommandResult['status'];
-  readonly result?: unknown;
-  readonly error?: CommandResult['error'];
-  readonly resultBytes?: number;
-}
+import { endedAnswer, isLossless, outputPage, runningAnswer } from './command-answer.ts';
+import { beginCommand, type Command, type CommandEnding, type CommandRun } from './command-run.ts';
+import type { CommandAnswer } from './command-schema.ts';
+import { type Caller, CallerGone } from './fleet.ts';
+import type { FleetContext } from './fleet-context.ts';
+import type { ArgsOf } from './operations.ts';
+import { waitForCommand } from './wait-for-command.ts';
 
 /**
- * Runs one method on one agent and answers how it ended. Throws only UNKNOWN_SERVER: whatever goes
- * wrong with the command itself is in the answer, beside the id of its row in the audit.
+ * Runs one method on one agent and answers how it ended or, if that takes longer than the caller
+ * waits, that it runs. Throws UNKNOWN_SERVER, and DatabaseError if it cannot be recorded: whatever goes
+ * wrong with the command itself is in the answer.
  */
 export async function sendCommand(
   context: FleetContext,
-  args: ArgsOf<'send_agent_command'>,
+  { wait_seconds, ...command }: ArgsOf<'send_agent_command'>,
   caller: Caller,
-): Promise<CommandResult> {
-  const agent = await agentOf(context, args.server_id);
-  const id = randomUUID();
-  const started = performance.now();
-  await context.audit.begin({
-    id,
-    serverId: agent.serverId,
-    agentId: agent.id,
-    actor: caller.actor,
-    origin: caller.origin ?? null,
-    instanceId: context.hub.connected(agent.id)?.hello.instance_id ?? null,
-    method: args.method,
-    params: auditParams(args.method, args.params),
-    startedAt: Date.now(),
+): Promise<CommandAnswer> {
+  const run = await beginCommand(context, command, caller);
+  const { id } = run;
+  const { method } = command;
+  const ending = await waitForCommand(context, id, {
+    ms: wait_seconds * 1_000,
+    caller,
+    end: run.wait,
+    // More than one answer shows: until it is read the command does not go on.
+    isEnough: isLossless(method) ? () => outputPage(context, id, 0)?.has_more === true : undefined,
   });
-  const { resultBytes, ...ended } = await outcome(context, agent, id, args, caller);
-  const durationMs = performance.now() - started;
-  // The hub has recorded a detached one, and records how it ends.
-  if (ended.status !== 'detached') {
-    const end = {
-      status: ended.status,
-      errorCode: ended.error?.code,
-      errorMessage: ended.error && auditMessage(args.method, ended.error),
-      durationMs: Math.round(durationMs),
-      resultBytes,
-    };
-    await context.audit.finish(id, end, () => context.hub.written(agent.id, id));
-  }
-  return { command_id: id, ...ended, duration_ms: Math.round(durationMs * 100) / 100 };
+  const last = ending ?? (await endIfCancelled(run, caller));
+  if (last !== undefined) return endedAnswer(context, { id, method }, last);
+  return runningAnswer(context, { id, status: 'running' }, run.durationMs());
 }
 
-async function outcome(
+/** How a command ended; undefined if its caller was gone before. */
+export interface WholeRun {
+  readonly id: string;
+  readonly ending: CommandEnding | undefined;
+}
+
+/** Runs one method on one agent until it has ended. Throws as sendCommand. */
+export async function runCommand(
   context: FleetContext,
-  agent: AgentRow,
-  id: string,
-  { method, params, timeout_seconds }: ArgsOf<'send_agent_command'>,
-  { access, signal }: Caller,
-): Promise<Outcome> {
-  const entry = findCommand(method);
-  try {
-    if (entry?.hubOnly === true) throw hubOnly(method, entry);
-    const { result, bytes } = await context.hub.answer(agent.id, {
-      id,
-      method,
-      params,
-      access,
-      hasRow: true,
-      ...(timeout_seconds === undefined ? {} : { timeoutMs: timeout_seconds * 1_000 }),
-      ...(signal === undefined ? {} : { signal }),
-    });
-    return {
-      status: statusOfResult(result),
-      result: entry === undefined ? result : redactEnvironment(entry, params, result),
-      resultBytes: bytes,
-    };
-  } catch (cause) {
-    const error = explain(context, agent, cause);
-    const { code, name, message } = error;
-    const isDetached = error.facts['detached'] === true;
-    return {
-      status: isDetached ? 'detached' : statusOfError(error),
-      error: { code, name, message },
-    };
-  }
+  command: Command,
+  caller: Caller,
+): Promise<WholeRun> {
+  const run = await beginCommand(context, command, caller);
+  const { signal = new AbortController().signal } = caller;
+  const ending = (await run.wait(signal)) ?? (await endIfCancelled(run, caller));
+  return { id: run.id, ending };
 }
 
-function explain(context: FleetContext, agent: AgentRow, cause: unknown): TomoError {
-  const error = toTomoError(cause);
-  if (error.name === 'AGENT_NOT_CONNECTED') return notConnected(context, agent);
-  if (error.name === 'INTERNAL_ERROR') context.log.error({ err: cause }, 'command failed');
-  return error;
-}
-
-function hubOnly(method: string, { summary }: CommandEntry): TomoError {
-  // The summary ends with the tool to call.
-  const instead = summary.slice(summary.lastIndexOf('call '));
-  return new TomoError('ACCESS_DENIED', `${method} is sent by Tomo itself only: ${instead}`, {
-    facts: { method },
-  });
-}
-
-/** What was wrong with params may quote a secret among them. */
-function auditMessage(method: string, { name, message }: ShownError): string {
-  return name === 'INVALID_PARAMS' ? `Params of ${method} are not valid.` : message;
+/** Stops the command of a caller that cancelled. Of one that is gone it goes on. */
+async function endIfCancelled(run: CommandRun, caller: Caller): Promise<CommandEnding | undefined> {
+  if (caller.signal?.aborted !== true || CallerGone.is(caller)) return undefined;
+  run.giveUp();
+  return run.wait(new AbortController().signal);
 }

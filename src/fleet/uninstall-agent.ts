@@ -6,7 +6,7 @@ import type { Caller } from './fleet.ts';
 import { agentOf, type FleetContext } from './fleet-context.ts';
 import type { ArgsOf, OperationResult } from './operations.ts';
 import { requireAdmin } from './require-admin.ts';
-import { sendCommand } from './send-command.ts';
+import { runCommand } from './send-command.ts';
 
 const METHOD = 'agent.uninstall';
 
@@ -54,7 +54,9 @@ async function removeThroughAgent(
 ): Promise<Removal> {
   const { serverId } = agent;
   const command = { server_id: serverId, method: METHOD, params: {} };
-  const { error, result } = await sendCommand(context, command, caller);
+  const { ending } = await runCommand(context, command, caller);
+  if (ending === undefined) throw cancelled(serverId);
+  const { error, result } = ending;
   if (error !== undefined) return { removed: [], leftBehind: afterError(serverId, error) };
   const { container, volume } = CATALOGUE[METHOD].result.parse(result);
   // Told that it is revoked, the agent would stop its container under the helper's hands.

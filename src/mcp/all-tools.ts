@@ -1,7 +1,9 @@
 import type { Tool } from './define-tool.ts';
+import { cancelCommandTool } from './tools/cancel-command.ts';
 import { configureAgentsTool } from './tools/configure-agents.ts';
 import { getAgentEventsTool } from './tools/get-agent-events.ts';
 import { getAgentStatusTool } from './tools/get-agent-status.ts';
+import { getCommandTool } from './tools/get-command.ts';
 import { getCommandHistoryTool } from './tools/get-command-history.ts';
 import { installAgentTool } from './tools/install-agent.ts';
 import { listAgentCommandsTool } from './tools/list-agent-commands.ts';
@@ -18,6 +20,8 @@ export const ALL_TOOLS: readonly Tool[] = [
   getAgentStatusTool,
   listAgentCommandsTool,
   sendAgentCommandTool,
+  getCommandTool,
+  cancelCommandTool,
   runOnAgentsTool,
   getCommandHistoryTool,
   getAgentEventsTool,

@@ -3,6 +3,7 @@ import type { Logger } from 'pino';
 import { z } from 'zod';
 import { TomoError, toTomoError } from '../../protocol/errors.ts';
 import type { Caller, Fleet } from '../fleet/fleet.ts';
+import { callerSignal } from './caller-signal.ts';
 import { progressTo } from './tool-progress.ts';
 import { errorResult, successResult, type ToolResult } from './tool-result.ts';
 
@@ -20,6 +21,8 @@ export interface ToolDeps {
   readonly fleet: Fleet;
   /** Asked at every call: what a caller may do can change while it is connected. */
   readonly callerOf: (context: ServerContext) => ToolCaller;
+  /** Whether whoever calls may still do so, asked when a connection closes; always if left out. */
+  readonly isWelcome?: (context: ServerContext) => boolean;
   readonly log: Logger;
 }
 
@@ -79,7 +82,7 @@ export function defineTool<I extends z.ZodObject, O extends z.ZodObject>(
 
 async function runTool<I extends z.ZodObject, O extends z.ZodObject>(
   spec: ToolSpec<I, O>,
-  { fleet, callerOf, log }: ToolDeps,
+  { fleet, callerOf, isWelcome = () => true, log }: ToolDeps,
   args: unknown,
   context: ServerContext,
 ): Promise<ToolResult> {
@@ -88,7 +91,7 @@ async function runTool<I extends z.ZodObject, O extends z.ZodObject>(
     const progress = progressTo(context);
     const caller = {
       ...callerOf(context),
-      signal: context.mcpReq.signal,
+      signal: callerSignal(context, () => isWelcome(context)),
       ...(progress === undefined ? {} : { progress }),
     };
     const answer = await spec.run(parsed, { fleet, caller });

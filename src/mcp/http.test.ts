@@ -4,7 +4,7 @@ import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import { MCP_SESSION_IDLE_MAX_MS, MCP_SESSIONS_MAX_COUNT } from '../../protocol/limits.ts';
 import { capturedLog } from '../../test/support/captured-log.ts';
 import { initialize, type RawSession, rawSession } from '../../test/support/mcp-session.ts';
-import type { Caller, Fleet } from '../fleet/fleet.ts';
+import { type Caller, CallerGone, type Fleet } from '../fleet/fleet.ts';
 import type { TokenHolder } from './access-tokens.ts';
 import { McpHttp } from './http.ts';
 
@@ -112,6 +112,31 @@ describe('McpHttp', () => {
     }, 10_000);
     match = before;
     expect(await statusOf(session)).toBe(200);
+  });
+
+  it('takes callers for gone, and their commands not for cancelled, when their sessions end', async () => {
+    const { url } = await start();
+    perform = () => new Promise(() => undefined);
+    const session = await rawSession(url, 'one');
+    session.send('tools/call', LIST).catch(() => undefined);
+    await vi.waitFor(() => expect(callers).toHaveLength(1));
+    // Also if it cannot be seen whether the token is accepted still.
+    match = () => {
+      throw new Error('too many open files');
+    };
+    await stops.pop()?.();
+    expect(callers[0]?.signal?.reason).toBeInstanceOf(CallerGone);
+  });
+
+  it('takes a call for cancelled when its token is removed', async () => {
+    const { url } = await start();
+    perform = () => new Promise(() => undefined);
+    const session = await rawSession(url, 'one');
+    session.send('tools/call', LIST).catch(() => undefined);
+    await vi.waitFor(() => expect(callers).toHaveLength(1));
+    match = () => undefined;
+    await vi.waitFor(() => expect(callers[0]?.signal?.aborted).toBe(true), 10_000);
+    expect(callers[0]?.signal?.reason).not.toBeInstanceOf(CallerGone);
   });
 
   it('closes the session that was unused for longest when there are too many', async () => {

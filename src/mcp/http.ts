@@ -11,6 +11,7 @@ import {
   isLegacyRequest,
   type McpHandlerRequestOptions,
   type McpHttpHandler,
+  type ServerContext,
 } from '@modelcontextprotocol/server';
 import type { Logger } from 'pino';
 import { type Access, lowerAccess } from '../../protocol/access.ts';
@@ -52,7 +53,8 @@ export class McpHttp implements AsyncDisposable {
   constructor(options: McpHttpOptions) {
     this.#options = options;
     const { fleet, log } = options;
-    const newServer = () => createMcpServer({ fleet, callerOf, log });
+    const isWelcome = (context: Pick<ServerContext, 'http'>) => this.#isWelcome(context);
+    const newServer = () => createMcpServer({ fleet, callerOf, isWelcome, log });
     const onerror = (error: Error) => log.debug({ err: error }, 'MCP request fault');
     const limits = { maxRequestBodySize: MCP_BODY_MAX_BYTES, onerror };
     this.#modern = createMcpHandler(newServer, { legacy: 'reject', ...limits });
@@ -109,6 +111,15 @@ export class McpHttp implements AsyncDisposable {
       await this.#sessions.closeOf(removed);
     } catch (error) {
       this.#options.log.warn({ err: error }, 'cannot see which MCP tokens are still accepted');
+    }
+  }
+
+  #isWelcome({ http }: Pick<ServerContext, 'http'>): boolean {
+    try {
+      return this.#accepts(http?.authInfo?.token ?? '');
+    } catch {
+      // Nothing says that the token was removed.
+      return true;
     }
   }
 

@@ -3,7 +3,7 @@ import { dockerEngineHandlers } from '../../agent/commands/docker-engine.ts';
 import { dockerImageHandlers } from '../../agent/commands/docker-images.ts';
 import { dockerNetworkHandlers } from '../../agent/commands/docker-networks.ts';
 import { dockerVolumeHandlers } from '../../agent/commands/docker-volumes.ts';
-import type { CommandContext } from '../../agent/commands/handler.ts';
+import type { CommandContext, CommandOutput } from '../../agent/commands/handler.ts';
 import { DockerEngine } from '../../docker-engine/docker-engine.ts';
 import {
   findCommand,
@@ -11,6 +11,7 @@ import {
   type ParamsInputOf,
   type ResultOf,
 } from '../../protocol/commands/catalogue.ts';
+import { commandContext } from './command-context.ts';
 
 /** Carries out one method as a caller sees it; rejects with an error whose `name` is of the table. */
 export type Call = <M extends Method>(
@@ -19,10 +20,18 @@ export type Call = <M extends Method>(
   signal?: AbortSignal,
 ) => Promise<ResultOf<M>>;
 
+/** The same, and where the method says how far it is. */
+export type DirectCall = <M extends Method>(
+  method: M,
+  params: ParamsInputOf<M>,
+  signal?: AbortSignal,
+  output?: CommandOutput,
+) => Promise<ResultOf<M>>;
+
 type AnyHandler = (params: unknown, context: CommandContext) => Promise<unknown>;
 
 /** Calls the docker.* handlers in this process; params and results go through the catalogue's schemas. */
-export function directCall(dockerHost: string): Call {
+export function directCall(dockerHost: string): DirectCall {
   const docker = new DockerEngine(dockerHost);
   const handlers: Readonly<Record<string, unknown>> = {
     ...dockerContainerHandlers(docker),
@@ -35,14 +44,15 @@ export function directCall(dockerHost: string): Call {
     method: string,
     params: unknown,
     signal = new AbortController().signal,
+    output?: CommandOutput,
   ): Promise<unknown> => {
     const entry = findCommand(method);
     if (entry === undefined) throw new Error(`no method ${method} in the catalogue`);
     const handler = handlers[method] as AnyHandler;
-    const context = { signal, afterAnswer: () => undefined };
+    const context = commandContext({ signal, ...(output && { output }) });
     const result = await handler(entry.params.parse(params), context);
     // As it would arrive: fields that are undefined do not travel.
     return entry.result.parse(JSON.parse(JSON.stringify(result)));
   };
-  return call as Call;
+  return call as DirectCall;
 }

@@ -2,7 +2,7 @@ import { execFile } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
 import { promisify } from 'node:util';
 import type { ParamsInputOf } from '../../protocol/commands/catalogue.ts';
-import { type Call, directCall } from './direct-call.ts';
+import { type Call, type DirectCall, directCall } from './direct-call.ts';
 import { WholePath } from './whole-path-call.ts';
 import { WORKLOAD_IMAGE } from './workload-image.ts';
 
@@ -13,7 +13,7 @@ export class DockerFixture {
   /** The whole path: MCP client, hub, agent process, engine. */
   readonly call: Call;
   /** The handlers alone, for what the tools do not show: facts, cancelled beforehand, huge results. */
-  readonly direct: Call;
+  readonly direct: DirectCall;
   readonly #path: WholePath;
   readonly #host: string;
   readonly #prefix = `tomo-${randomBytes(4).toString('hex')}-`;

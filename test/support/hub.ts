@@ -128,9 +128,12 @@ export class TestHub {
 
 export async function startHub({
   timings = {},
+  database = temporaryDatabase(),
   ...options
 }: {
   timings?: Partial<HubTimings>;
+  /** Of an earlier hub. */
+  database?: DatabaseHandle;
   clientAddress?: (request: IncomingMessage) => string;
 } = {}): Promise<TestHub> {
   const logged: Message[] = [];
@@ -143,7 +146,6 @@ export async function startHub({
       },
     }),
   );
-  const database = temporaryDatabase();
   // Telemetry is written when a test says so.
   const hub = new AgentHub({
     db: database.db,

@@ -7,7 +7,7 @@ export const getCommandHistoryTool = defineTool({
   name: 'get_command_history',
   title: 'See what was run',
   description:
-    'Who ran which command on which server, when, and how it ended, the newest first; also the tools that change the fleet. Shows what became of a command that answered detached or timed_out: {"server_id": "web-1", "limit": 5}. Results themselves are not kept.',
+    'Who ran which command on which server, when, and how it ended, the newest first; also the tools that change the fleet. Shows what runs (status running) and the command_id of what was run: {"server_id": "web-1", "limit": 5}; get_command shows its output and result.',
   annotations: {
     readOnlyHint: true,
     destructiveHint: false,

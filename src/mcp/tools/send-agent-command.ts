@@ -1,20 +1,14 @@
-import { z } from 'zod';
-import { OPERATIONS, type OperationResult } from '../../fleet/operations.ts';
-import { cutText, RESULT_TEXT_MAX_CHARS } from '../../fleet/text-limit.ts';
-import { defineTool, type ToolAnswer } from '../define-tool.ts';
+import { OPERATIONS } from '../../fleet/operations.ts';
+import { commandText } from '../command-text.ts';
+import { defineTool } from '../define-tool.ts';
 
 const { args, result } = OPERATIONS.send_agent_command;
-
-const output = result.extend({
-  result_text: z.string().optional().describe('The beginning of a result too long for one answer.'),
-  truncated: z.boolean().optional(),
-});
 
 export const sendAgentCommandTool = defineTool({
   name: 'send_agent_command',
   title: 'Run a command on a server',
   description:
-    'Runs one method on one server’s agent and waits for its result: {"server_id": "web-1", "method": "system.exec", "params": {"command": "uptime"}}. Methods and their params: list_agent_commands. A write that timed out or lost its connection may have taken effect: check before repeating it. Status detached: the agent’s connection closed meanwhile and the command may still run; get_command_history shows how it ended.',
+    'Runs one method on one server’s agent and waits for its result: {"server_id": "web-1", "method": "system.exec", "params": {"command": "uptime"}}. Methods and their params: list_agent_commands. Status running: it takes longer than wait_seconds and goes on; get_command waits on and shows its output, cancel_command stops it. wait_seconds: 0 starts it and answers at once. Status detached: the agent’s connection closed meanwhile and the command may still run; get_command shows how it ended. A write that timed out may have taken effect: check before repeating it.',
   annotations: {
     readOnlyHint: false,
     destructiveHint: true,
@@ -22,26 +16,11 @@ export const sendAgentCommandTool = defineTool({
     openWorldHint: true,
   },
   input: args,
-  output,
-  run: async (parsed, { fleet, caller }) =>
-    answer(await fleet.perform('send_agent_command', parsed, caller)),
+  output: result,
+  run: async (parsed, { fleet, caller }) => {
+    const structured = await fleet.perform('send_agent_command', parsed, caller);
+    const { status } = structured;
+    const isError = status !== 'succeeded' && status !== 'running';
+    return { structured, text: commandText(structured), isError };
+  },
 });
-
-function answer(
-  command: OperationResult<'send_agent_command'>,
-): ToolAnswer<z.input<typeof output>> {
-  const isError = command.status !== 'succeeded';
-  if (command.error !== undefined) {
-    const { name, code, message } = command.error;
-    return { structured: command, text: `${name} (${code}): ${message}`, isError };
-  }
-  const text = JSON.stringify(command.result, null, 1);
-  const cut = cutText(text);
-  if (cut === undefined) return { structured: command, text, isError };
-  const { result: _left, ...rest } = command;
-  return {
-    structured: { ...rest, truncated: true, result_text: cut },
-    text: `${cut}\n[Cut at ${RESULT_TEXT_MAX_CHARS} of ${text.length} characters. Ask for less: a smaller tail, one object instead of all, or filter with system.exec.]`,
-    isError,
-  };
-}

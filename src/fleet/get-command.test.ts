@@ -1,0 +1,218 @@
+import { describe, expect, it } from 'vitest';
+import { RESULT_KEPT_MS } from '../../protocol/limits.ts';
+import { type FakeAgent, PONG } from '../../test/support/fake-agent.ts';
+import { READER, startFleet, type TestFleet } from '../../test/support/fleet.ts';
+import { eventually } from '../../test/support/hub.ts';
+import { openHandle } from '../../test/support/temporary-database.ts';
+
+const EXEC = {
+  server_id: 'web-1',
+  method: 'system.exec',
+  params: { command: 'make' },
+  wait_seconds: 0,
+};
+const DONE = { stdout: 'made', stderr: '', exit_code: 0 };
+
+interface Scene extends TestFleet {
+  readonly agent: FakeAgent;
+  readonly agentId: string;
+  readonly token: string;
+}
+
+async function scene(): Promise<Scene> {
+  const fleet = await startFleet();
+  const { agent, agentId, token } = await fleet.test.join('web-1', {
+    protocol: 1,
+    instance_id: 'p',
+  });
+  return { ...fleet, agent, agentId, token };
+}
+
+/** The id of a command that the agent works on. */
+async function begun({ perform, agent }: Scene, command: object = {}): Promise<string> {
+  await perform('send_agent_command', { ...EXEC, ...command });
+  return (await agent.request()).id;
+}
+
+/** The id of a command that was answered. */
+async function ended(fleet: Scene, result: unknown = DONE, command: object = {}): Promise<string> {
+  const id = await begun(fleet, command);
+  fleet.agent.answer(id, result);
+  await eventually(async () =>
+    expect(await fleet.perform('get_command', { command_id: id })).toHaveProperty(
+      'status',
+      'succeeded',
+    ),
+  );
+  return id;
+}
+
+function output(agent: FakeAgent, id: string, seq: number, at: number, data: string): void {
+  agent.notify('$/progress', { id, seq, stream: 'stdout', at, data });
+}
+
+describe('get_command', () => {
+  it('refuses an id that there is not, and says where ids are shown', async () => {
+    const { perform } = await startFleet();
+    await expect(perform('get_command', { command_id: 'c9' })).rejects.toMatchObject({
+      name: 'INVALID_PARAMS',
+      message: expect.stringContaining('get_command_history'),
+    });
+  });
+
+  it('shows a command only to who could have run it', async () => {
+    const fleet = await scene();
+    const exec = await ended(fleet);
+    const ping = await ended(fleet, PONG, { method: 'agent.ping', params: {} });
+    const asReader = (command_id: string) => fleet.perform('get_command', { command_id }, READER);
+    await expect(asReader(exec)).rejects.toMatchObject({
+      name: 'ACCESS_DENIED',
+      message: expect.stringMatching(/system\.exec.*"admin".*"read".*get_command_history/),
+    });
+    expect(await asReader(ping)).toMatchObject({ status: 'succeeded', result: PONG });
+  });
+
+  it('shows the output from an offset on, and waits for new output there', async () => {
+    const fleet = await scene();
+    const id = await begun(fleet);
+    output(fleet.agent, id, 0, 0, 'one\n');
+    const from = (offset: number, wait_seconds = 3_600) =>
+      fleet.perform('get_command', { command_id: id, offset, wait_seconds });
+    const first = await from(0);
+    expect(first).toMatchObject({
+      status: 'running',
+      output: { next_offset: 4, parts: [{ stream: 'stdout', text: 'one\n' }] },
+    });
+    const second = from(4);
+    output(fleet.agent, id, 1, 4, 'two\n');
+    expect(await second).toMatchObject({
+      output: { offset: 4, next_offset: 8, parts: [{ text: 'two\n' }] },
+    });
+    // Asked again because the answer was lost.
+    expect(await from(4)).toMatchObject({ output: { offset: 4, parts: [{ text: 'two\n' }] } });
+    const last = from(8);
+    fleet.agent.answer(id, DONE);
+    expect(await last).toMatchObject({ status: 'succeeded', result: DONE });
+  });
+
+  it('refuses an offset past the end of the output at once, and names the end', async () => {
+    const fleet = await scene();
+    const id = await begun(fleet);
+    output(fleet.agent, id, 0, 0, 'one\n');
+    await fleet.perform('get_command', { command_id: id, offset: 0, wait_seconds: 3_600 });
+    await expect(
+      fleet.perform('get_command', { command_id: id, offset: 5, wait_seconds: 3_600 }),
+    ).rejects.toMatchObject({
+      name: 'INVALID_PARAMS',
+      message: expect.stringMatching(/offset 5 .* 4 bytes/),
+    });
+  });
+
+  it('pages through a long result until nothing is left', async () => {
+    const fleet = await scene();
+    const lines = Array.from({ length: 20_000 }, (_, line) => `line ${line}`).join('\n');
+    const id = await begun(fleet);
+    const waiting = fleet.perform('get_command', { command_id: id, wait_seconds: 3_600 });
+    fleet.agent.answer(id, { ...DONE, stdout: lines });
+    let page = await waiting;
+    expect(page).toMatchObject({ status: 'succeeded', truncated: true });
+    expect(page).not.toHaveProperty('result');
+    let text = page.result_text ?? '';
+    while (page.next_result_offset !== undefined) {
+      const result_offset = page.next_result_offset;
+      page = await fleet.perform('get_command', { command_id: id, result_offset });
+      expect(page.result_text?.length).toBeLessThanOrEqual(50_000);
+      text += page.result_text;
+    }
+    expect(text).toHaveLength(page.result_chars ?? 0);
+    expect(JSON.parse(text)).toEqual({ ...DONE, stdout: lines });
+    await expect(
+      fleet.perform('get_command', { command_id: id, result_offset: text.length }),
+    ).rejects.toMatchObject({ name: 'INVALID_PARAMS' });
+  });
+
+  it('waits for a command whose agent went, until it brings the answer', async () => {
+    const fleet = await scene();
+    const id = await begun(fleet);
+    fleet.agent.cut();
+    await eventually(async () =>
+      expect(await fleet.perform('get_command', { command_id: id })).toMatchObject({
+        status: 'detached',
+        error: { name: 'CONNECTION_LOST' },
+      }),
+    );
+    const waiting = fleet.perform('get_command', { command_id: id, wait_seconds: 3_600 });
+    const hello = { protocol: 1, instance_id: 'p', held: [id] };
+    const { agent } = await fleet.test.rejoin(fleet.token, hello);
+    agent.answer(id, DONE);
+    const answer = await waiting;
+    expect(answer).toMatchObject({ status: 'succeeded', result: DONE });
+    expect(answer).not.toHaveProperty('error');
+  });
+
+  it('shows the error of one that failed', async () => {
+    const fleet = await scene();
+    const id = await begun(fleet);
+    const waiting = fleet.perform('get_command', { command_id: id, wait_seconds: 3_600 });
+    fleet.agent.fail(id, { code: 1207, message: 'no shell' });
+    expect(await waiting).toEqual({
+      command_id: id,
+      status: 'failed',
+      error: { code: 1207, name: 'EXEC_FAILED', message: 'no shell' },
+      duration_ms: expect.any(Number),
+    });
+  });
+
+  it('shows an end and a result that the database has not taken yet', async () => {
+    const fleet = await scene();
+    const id = await begun(fleet);
+    const other = openHandle(fleet.test.database.file).client;
+    other.exec('BEGIN IMMEDIATE');
+    const waiting = fleet.perform('get_command', { command_id: id, wait_seconds: 3_600 });
+    fleet.agent.answer(id, DONE);
+    expect(await waiting).toMatchObject({ status: 'succeeded', result: DONE });
+    other.exec('ROLLBACK');
+  });
+});
+
+describe('a result that is not kept', () => {
+  const noteOf = async (fleet: Scene, command_id: string) =>
+    (await fleet.perform('get_command', { command_id })).note;
+
+  it('says that it was too old, or gave way to newer ones', async () => {
+    const fleet = await scene();
+    const id = await ended(fleet);
+    const { db, client } = fleet.test.database;
+    await db.results.deleteBefore(Date.now() + 1);
+    expect(await noteOf(fleet, id)).toContain('gave way');
+    client.prepare('UPDATE commands SET started_at = started_at - ?').run(RESULT_KEPT_MS);
+    expect(await noteOf(fleet, id)).toContain('24 hours');
+  });
+
+  it('says that the method only reads, and to run it again', async () => {
+    const fleet = await scene();
+    const sent = fleet.perform('send_agent_command', { server_id: 'web-1', method: 'agent.ping' });
+    const { id } = await fleet.agent.request();
+    fleet.agent.answer(id, PONG);
+    await sent;
+    expect(await noteOf(fleet, id)).toContain('Run it again');
+  });
+
+  it('says that values of environments are not kept', async () => {
+    const fleet = await scene();
+    const id = await begun(fleet, {
+      method: 'docker.containers.inspect',
+      params: { container: 'db', reveal_env: true },
+    });
+    const waiting = fleet.perform('get_command', { command_id: id, wait_seconds: 3_600 });
+    fleet.agent.answer(id, { Id: 'a', Name: 'db', Config: { Env: ['A=b'] } });
+    expect((await waiting).note).toContain('environment');
+  });
+
+  it('says that a tool of its own leaves none', async () => {
+    const fleet = await scene();
+    await fleet.perform('revoke_agent', { server_id: 'web-1' });
+    const { commands } = await fleet.perform('get_command_history', { method: 'revoke_agent' });
+    expect(await noteOf(fleet, commands[0]?.command_id ?? '')).toContain('revoke_agent');
+  });
+});

@@ -119,6 +119,11 @@ export const RESULTS_KEPT_MAX_BYTES = 512 * 1024 * 1024;
 export const EXEC_OUTPUT_MAX_BYTES = 1024 * 1024;
 /** Log text in one answer; the newest lines are kept. */
 export const LOG_RESULT_MAX_BYTES = 4 * 1024 * 1024;
+/** Longest line of a log that is passed on as one; a longer one counts as several. */
+export const LOG_LINE_MAX_BYTES = 1024 * 1024;
+/** Events of the engine in one answer, and their JSON; the newest are kept. */
+export const ENGINE_EVENTS_MAX_COUNT = 5_000;
+export const ENGINE_EVENTS_MAX_BYTES = 4 * 1024 * 1024;
 
 /** What a replaced agent may take to finish its commands before its socket is closed. */
 export const RETIRE_MAX_MS = 60_000;

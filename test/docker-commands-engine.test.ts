@@ -6,11 +6,14 @@ import { WholePath } from './support/whole-path-call.ts';
 
 const host = requireDocker();
 
-describe.skipIf(host === undefined)('docker.info and docker.df on a real engine', () => {
+describe.skipIf(host === undefined)('docker.{info,df,events} on a real engine', () => {
   const docker = new DockerFixture(host ?? '');
   const { call } = docker;
   beforeAll(async () => {
-    const name = await docker.run('stopped', { command: ['sh', '-c', 'echo 123456 > /tmp/x'] });
+    const name = await docker.run('stopped', {
+      command: ['sh', '-c', 'echo 123456 > /tmp/x; sleep 600'],
+      network: 'none',
+    });
     await call('docker.containers.stop', { container: name, timeout: 0 });
   });
   afterAll(() => docker.cleanUp());
@@ -36,6 +39,28 @@ describe.skipIf(host === undefined)('docker.info and docker.df on a real engine'
     });
     expect(info.containers.stopped).toBeGreaterThanOrEqual(1);
     expect(info.images).toBeGreaterThanOrEqual(1);
+  });
+
+  it('tells what happened to a container as docker events does', async () => {
+    const container = docker.name('stopped');
+    const filters = { container, event: ['create', 'die', 'exec_create'] };
+    await call('docker.containers.start', { container });
+    await call('docker.containers.exec', { container, command: 'true secret' });
+    await call('docker.containers.stop', { container, timeout: 0 });
+    const { events = [], truncated } = await call('docker.events', { filters });
+    // The docker command knows whole seconds only.
+    const until = String(Math.ceil(Date.now() / 1_000) + 1);
+    const wanted = [container, 'create', 'die', 'exec_create'].flatMap((value, at) => [
+      '--filter',
+      `${at === 0 ? 'container' : 'event'}=${value}`,
+    ]);
+    const span = ['--since', '10m', '--until', until];
+    const shown = await docker.cli('events', ...span, '--format', '{{.ID}} {{.Action}}', ...wanted);
+    const ours = events.map(({ id, action }) => `${id} ${action}`);
+    expect(ours).toEqual(shown.split('\n').map((line) => line.replace(/: .*/, '')));
+    expect(ours.some((line) => line.endsWith(' exec_create'))).toBe(true);
+    expect(events.at(-1)?.attributes).toMatchObject({ name: container, exitCode: '137' });
+    expect(truncated).toBeUndefined();
   });
 
   // Files run at the same time change the figures between the two questions.

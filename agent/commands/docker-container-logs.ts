@@ -1,47 +1,114 @@
 import type { Readable } from 'node:stream';
-import { StringDecoder } from 'node:string_decoder';
 import { z } from 'zod';
 import type { DockerEngine } from '../../docker-engine/docker-engine.ts';
+import { toDockerError } from '../../docker-engine/docker-errors.ts';
 import { readReply } from '../../docker-engine/docker-reply.ts';
+import type { ParamsOf } from '../../protocol/commands/catalogue.ts';
+import { readTimeSpan } from '../../protocol/commands/time-param.ts';
+import { TomoError } from '../../protocol/errors.ts';
 import { LOG_RESULT_MAX_BYTES } from '../../protocol/limits.ts';
-import { demultiplex, type OutputPiece } from '../docker/docker-frames.ts';
+import { type ContainerLog, logParser, logRequest } from '../docker/container-log.ts';
+import { LineWriter } from '../docker/line-writer.ts';
+import { LogFollower } from '../docker/log-follower.ts';
+import { LogLines } from '../docker/log-lines.ts';
+import type { LogMessage } from '../docker/log-messages.ts';
+import { rotatesAtBytes } from '../docker/log-pace.ts';
+import { timeLimited } from '../docker/time-limited.ts';
 import { NewestOutput } from '../newest-output.ts';
-import type { Handler } from './handler.ts';
+import type { CommandContext, Handler } from './handler.ts';
 
-/** The last lines of both outputs in the order in which they came, at most LOG_RESULT_MAX_BYTES. */
+type Params = ParamsOf<'docker.containers.logs'>;
+
+/** The last lines of both outputs in the order in which they came; with `follow` those that come, too. */
 export function readContainerLogs(docker: DockerEngine): Handler<'docker.containers.logs'> {
-  return async ({ container, tail }, { signal }) => {
-    const subject = { kind: 'container', name: container } as const;
-    const path = `/containers/${container}`;
-    const state = await docker.request({ path: `${path}/json`, subject, signal });
-    const { Config } = readReply(ttySchema, state);
-    const query = { stdout: true, stderr: true, timestamps: true, tail };
-    const newest = new NewestOutput(LOG_RESULT_MAX_BYTES);
-    await docker.stream({ path: `${path}/logs`, query, subject, signal }, (bytes) =>
-      collect(Config.Tty ? terminalOutput(bytes) : demultiplex(bytes), newest),
-    );
-    const text = newest.text({ cutAtEnd: false });
-    return newest.truncated ? { logs: fromLineStart(text), truncated: true } : { logs: text };
+  return async (params, context) => {
+    const log = await lookUp(docker, params, context.signal);
+    const lines = new LogLines({
+      grep: params.grep,
+      ignoreCase: params.ignore_case,
+      timestamps: params.timestamps,
+    });
+    if (params.follow) {
+      return await timeLimited(context, params.timeout, (limited) =>
+        follow(docker, log, lines, limited),
+      );
+    }
+    return await readNewest(docker, log, lines, context.signal);
   };
 }
 
-const ttySchema = z.object({ Config: z.object({ Tty: z.boolean() }) });
+const containerSchema = z.object({
+  Id: z.string(),
+  Config: z.object({ Tty: z.boolean() }),
+  HostConfig: z.object({
+    LogConfig: z
+      .object({ Type: z.string(), Config: z.record(z.string(), z.string()).nullish() })
+      .nullish(),
+  }),
+});
 
-/** A terminal has one output, and the engine does not multiplex it. */
-async function* terminalOutput(bytes: Readable): AsyncGenerator<OutputPiece> {
-  const chunks: AsyncIterable<Buffer> = bytes;
-  for await (const data of chunks) yield { source: 'stdout', data };
+async function lookUp(
+  docker: DockerEngine,
+  { container, tail, stdout, stderr, ...params }: Params,
+  signal: AbortSignal,
+): Promise<ContainerLog> {
+  const { since, until } = readTimeSpan(params);
+  const subject = { kind: 'container', name: container } as const;
+  const reply = await docker.request({ path: `/containers/${container}/json`, subject, signal });
+  const { Id, Config, HostConfig } = readReply(containerSchema, reply);
+  const isTerminal = Config.Tty;
+  if (!stdout && (!stderr || isTerminal)) {
+    throw wrongParams(
+      stderr
+        ? 'This container has a terminal, whose one output is stdout: leave "stdout": false out.'
+        : 'Without stdout and stderr there is nothing to read: leave one of them true.',
+    );
+  }
+  const { Type = '', Config: settings } = HostConfig.LogConfig ?? {};
+  const rotatesAt = rotatesAtBytes({ Type, Config: settings ?? {} });
+  return { container: Id, isTerminal, rotatesAt, stdout, stderr, tail, since, until };
 }
 
-/** Keeps characters whole that one output has begun when the other comes between. */
-async function collect(pieces: AsyncIterable<OutputPiece>, newest: NewestOutput): Promise<void> {
-  const decoders = { stdout: new StringDecoder('utf8'), stderr: new StringDecoder('utf8') };
-  for await (const { source, data } of pieces) {
-    newest.push(Buffer.from(decoders[source].write(data)));
-  }
-  newest.push(Buffer.from(decoders.stdout.end() + decoders.stderr.end()));
+function wrongParams(message: string): TomoError {
+  return new TomoError('INVALID_PARAMS', message);
+}
+
+/** What is there, at most LOG_RESULT_MAX_BYTES of it. */
+async function readNewest(
+  docker: DockerEngine,
+  log: ContainerLog,
+  lines: LogLines,
+  signal: AbortSignal,
+) {
+  const newest = new NewestOutput(LOG_RESULT_MAX_BYTES);
+  const parser = logParser(log);
+  const take = (messages: Iterable<LogMessage>) => {
+    for (const message of messages) {
+      const line = lines.take(message);
+      if (line !== undefined) newest.push(Buffer.from(line.text));
+    }
+  };
+  await docker.stream({ ...logRequest(log, false), signal }, async (bytes: Readable) => {
+    const chunks: AsyncIterable<Buffer> = bytes;
+    for await (const chunk of chunks) take(parser.take(chunk));
+  });
+  take(parser.end());
+  for (const { text } of lines.end('')) newest.push(text);
+  const text = newest.text({ cutAtEnd: false });
+  return newest.truncated ? { logs: fromLineStart(text), truncated: true } : { logs: text };
 }
 
 function fromLineStart(text: string): string {
   return text.slice(text.indexOf('\n') + 1);
+}
+
+function follow(docker: DockerEngine, log: ContainerLog, lines: LogLines, context: CommandContext) {
+  const writer = new LineWriter(context);
+  const follower = new LogFollower(docker, log, lines, writer, context);
+  const subject = { kind: 'container', name: log.container } as const;
+  return {
+    run: () => follower.run(),
+    figures: () => ({ ...writer.written, ...(follower.gaps > 0 && { gaps: follower.gaps }) }),
+    toError: (error: unknown) => toDockerError(error, subject, context.signal),
+  };
 }

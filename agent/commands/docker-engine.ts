@@ -2,9 +2,10 @@ import { z } from 'zod';
 import type { DockerEngine } from '../../docker-engine/docker-engine.ts';
 import { count, listOf, readReply } from '../../docker-engine/docker-reply.ts';
 import { diskUsageSchema } from './docker-disk-usage.ts';
+import { engineEvents } from './docker-events.ts';
 import type { Handlers } from './handler.ts';
 
-type EngineMethod = 'docker.info' | 'docker.df';
+type EngineMethod = 'docker.info' | 'docker.df' | 'docker.events';
 
 /** Questions to the engine itself. */
 export function dockerEngineHandlers(docker: DockerEngine): Pick<Handlers, EngineMethod> {
@@ -18,6 +19,7 @@ export function dockerEngineHandlers(docker: DockerEngine): Pick<Handlers, Engin
     },
     'docker.df': async (_params, { signal }) =>
       readReply(diskUsageSchema, await docker.request({ path: '/system/df', signal })),
+    'docker.events': engineEvents(docker),
   };
 }
 

@@ -11,6 +11,11 @@ export type Streams = 'none' | 'lossless' | 'newest';
 export interface TimeoutParam {
   readonly name: string;
   readonly kind: 'limit' | 'grace';
+  /**
+   * The boolean param with which alone the method ends by itself. Without it a caller's time-out is not
+   * passed on: agents of the first deployment refuse a param they do not know.
+   */
+  readonly onlyWith?: string;
 }
 
 /** One method of the catalogue; its name is its key in the family's table. */

@@ -1,5 +1,6 @@
 import { z } from 'zod';
 import { defineCommand } from './define-command.ts';
+import { logsParams, statsParams } from './docker-live-params.ts';
 import {
   commandLine,
   containerParam,
@@ -131,22 +132,23 @@ export const dockerContainerCommands = {
     destructive: true,
   }),
   'docker.containers.logs': defineCommand({
-    summary: 'Read the last lines of a container’s log, with timestamps.',
-    params: container.extend({
-      tail: z
+    summary: 'Read the last lines of a container’s log, or follow it.',
+    params: logsParams,
+    result: z.looseObject({
+      logs: z.string().optional().describe('Left out with follow.'),
+      truncated: z.boolean().optional().describe('Older lines were left out to fit one answer.'),
+      lines: z.number().int().optional().describe('With follow: lines passed on.'),
+      bytes: z.number().int().optional(),
+      ended: z.enum(['container_removed', 'until', 'timeout']).optional(),
+      gaps: z
         .number()
         .int()
-        .min(0)
-        .max(100_000)
-        .default(100)
-        .describe('Lines, counted from the end.'),
-      follow: z.literal(false).optional().describe('Only false: the answer is the log so far.'),
-    }),
-    result: z.looseObject({
-      logs: z.string(),
-      truncated: z.boolean().optional().describe('Older lines were left out to fit one answer.'),
+        .optional()
+        .describe('How often the engine had removed lines before they were read.'),
     }),
     access: 'read',
+    streams: 'lossless',
+    timeoutParam: { name: 'timeout', kind: 'limit', onlyWith: 'follow' },
   }),
   'docker.containers.inspect': defineCommand({
     summary: 'Everything the engine knows of a container; values of its environment as ***.',
@@ -157,16 +159,20 @@ export const dockerContainerCommands = {
     environments: ['Config.Env'],
   }),
   'docker.containers.stats': defineCommand({
-    summary: 'A container’s processor, memory and network use; takes one to two seconds.',
-    params: container,
+    summary: 'A container’s processor, memory and network use: one sample, or one a second.',
+    params: statsParams,
     result: z.looseObject({
       cpu_percent: z.number().describe('100 is one processor.'),
       memory_usage: z.number().describe('Bytes, page cache left out, as docker stats counts.'),
       memory_limit: z.number(),
       network_rx: z.number().describe('Bytes since the container started.'),
       network_tx: z.number(),
+      samples: z.number().int().optional().describe('With stream: how many; this is the last.'),
+      ended: z.enum(['container_removed', 'timeout']).optional(),
     }),
     access: 'read',
+    streams: 'newest',
+    timeoutParam: { name: 'timeout', kind: 'limit', onlyWith: 'stream' },
   }),
   'docker.containers.exec': defineCommand({
     summary: 'Run a command inside a running container.',

@@ -1,5 +1,6 @@
 import { z } from 'zod';
 import { defineCommand } from './define-command.ts';
+import { eventsParams } from './docker-live-params.ts';
 import { noParams } from './fields.ts';
 
 const space = z.object({
@@ -44,5 +45,29 @@ export const dockerEngineCommands = {
     }),
     access: 'read',
     timeoutMs: 120_000,
+  }),
+  'docker.events': defineCommand({
+    summary: 'What happened to containers, images, volumes and networks, or happens with follow.',
+    params: eventsParams,
+    result: z.looseObject({
+      events: z
+        .array(
+          z.looseObject({
+            time: z.string(),
+            type: z.string(),
+            action: z.string(),
+            id: z.string(),
+            attributes: z.record(z.string(), z.string()),
+          }),
+        )
+        .optional()
+        .describe('Left out with follow. An engine remembers only its last 256 or so.'),
+      truncated: z.boolean().optional().describe('Older events were left out.'),
+      lines: z.number().int().optional().describe('With follow: events passed on.'),
+      ended: z.enum(['until', 'timeout']).optional(),
+    }),
+    access: 'read',
+    streams: 'lossless',
+    timeoutParam: { name: 'timeout', kind: 'limit', onlyWith: 'follow' },
   }),
 };

@@ -61,7 +61,11 @@ describe('params', () => {
     ['docker.containers.run', { image: 'a', name: 'b', memory: '512m', cpus: 1.5 }, true],
     ['docker.containers.run', { image: 'a' }, false],
     ['docker.containers.stop', { container: 'a', timeout: -1 }, false],
-    ['docker.containers.logs', { container: 'a', follow: true }, false],
+    ['docker.containers.logs', { container: 'a', follow: true }, true],
+    ['docker.containers.logs', { container: 'a', since: '10m', until: 'later' }, false],
+    ['docker.containers.logs', { container: 'a', grep: '' }, false],
+    ['docker.events', { filters: { type: 'container', event: ['die', 'oom'] } }, true],
+    ['docker.events', { filters: { types: 'container' } }, false],
     ['docker.containers.kill', { container: 'a', signal: 'HUP' }, true],
     ['docker.containers.kill', { container: 'a', signal: 'rm -rf' }, false],
     ['system.exec', { command: 'true', timeout: 0 }, false],
@@ -89,6 +93,14 @@ describe('params', () => {
       driver: 'bridge',
     });
     expect(CATALOGUE['system.exec'].params.parse({ command: 'a' })).toMatchObject({ timeout: 60 });
+  });
+
+  it('of docker.containers.logs get a number of lines by what else is asked', () => {
+    const { params } = CATALOGUE['docker.containers.logs'];
+    expect(params.parse({ container: 'a', follow: true }).tail).toBe(100);
+    expect(params.parse({ container: 'a', grep: 'x' }).tail).toBeUndefined();
+    expect(params.parse({ container: 'a', since: '1h' }).tail).toBeUndefined();
+    expect(params.parse({ container: 'a', since: '1h', tail: 3 }).tail).toBe(3);
   });
 
   it('of config.update get no defaults, so that what is not named stays', () => {

@@ -67,6 +67,26 @@ describe('the time limit of a call', () => {
   });
 });
 
+describe('the limit of a method that ends by itself only when it follows', () => {
+  const logs = (params: object, timeoutMs?: number) =>
+    gate({ method: 'docker.containers.logs', params: { container: 'db', ...params }, timeoutMs });
+
+  it('is the caller’s alone otherwise: agents of the first deployment know no such param', () => {
+    expect(logs({})).toEqual({ params: { container: 'db' }, timeoutMs: 30_000 });
+    expect(logs({}, 60_000)).toEqual({ params: { container: 'db' }, timeoutMs: 60_000 });
+    expect(logs({ follow: false }, 60_000).params).not.toHaveProperty('timeout');
+  });
+
+  it('is passed on when it follows', () => {
+    expect(logs({ follow: true }).timeoutMs).toBe(86_405_000);
+    expect(logs({ follow: true }, 60_000)).toEqual({
+      params: { container: 'db', follow: true, timeout: 60 },
+      timeoutMs: 65_000,
+    });
+    expect(logs({ timeout: 120 }).timeoutMs).toBe(125_000);
+  });
+});
+
 describe('a refusal', () => {
   it('names methods of the same family for one that does not exist', () => {
     expect(() => gate({ method: 'docker.images.fetch' })).toThrow(/docker\.images\.pull/);

@@ -1,7 +1,7 @@
 import { z } from 'zod';
 import { type Access, grants, lowerAccess } from '../../protocol/access.ts';
 import { CATALOGUE, findCommand, methodNames } from '../../protocol/commands/catalogue.ts';
-import type { CommandEntry } from '../../protocol/commands/define-command.ts';
+import type { CommandEntry, TimeoutParam } from '../../protocol/commands/define-command.ts';
 import { requiredAccess } from '../../protocol/commands/required-access.ts';
 import { TomoError } from '../../protocol/errors.ts';
 import { exceedsDepth } from '../../protocol/json-limits.ts';
@@ -72,7 +72,8 @@ function withTimeLimit(
   parsed: unknown,
 ): Omit<GatedCommand, 'entry'> {
   const { timeoutParam } = entry;
-  if (timeoutParam === undefined) return { params, timeoutMs: timeoutMs ?? entry.timeoutMs };
+  const isLimited = timeoutParam !== undefined && hasOwnLimit(timeoutParam, params);
+  if (!isLimited) return { params, timeoutMs: timeoutMs ?? entry.timeoutMs };
   const { name, kind } = timeoutParam;
   if (kind === 'limit' && timeoutMs !== undefined && params[name] === undefined) {
     const seconds = Math.ceil(timeoutMs / 1_000);
@@ -83,6 +84,10 @@ function withTimeLimit(
   // Only a caller that waits for less than the method's own limit goes without its answer.
   const goesEarlier = timeoutMs !== undefined && timeoutMs < own;
   return { params, timeoutMs: goesEarlier ? timeoutMs : own + CALL_MARGIN_MS };
+}
+
+function hasOwnLimit({ name, onlyWith }: TimeoutParam, params: Record<string, unknown>): boolean {
+  return onlyWith === undefined || params[onlyWith] === true || params[name] !== undefined;
 }
 
 function paramOf(params: unknown, name: string): unknown {

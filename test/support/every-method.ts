@@ -12,6 +12,7 @@ export const EVERY_METHOD: readonly (readonly [Method, object])[] = [
   ['metrics.get', {}],
   ['docker.info', {}],
   ['docker.df', {}],
+  ['docker.events', {}],
   ['docker.images.list', {}],
   ['docker.images.inspect', { image: WORKLOAD_IMAGE }],
   ['docker.networks.create', { name: 'net-a' }],

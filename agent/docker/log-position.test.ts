@@ -1,0 +1,112 @@
+import { describe, expect, it } from 'vitest';
+import { engineQueryTime, engineTimeNanos } from './engine-time.ts';
+import type { LogMessage } from './log-messages.ts';
+import { LogPosition } from './log-position.ts';
+
+type Written = readonly ['out' | 'err', number | string];
+
+/** "10.000000005" and the like are seconds of one minute. */
+function message([output, at]: Written): LogMessage {
+  const time = typeof at === 'string' ? at : `2020-01-01T00:00:${at.toFixed(9).padStart(12, '0')}Z`;
+  return { source: output === 'out' ? 'stdout' : 'stderr', time, text: Buffer.alloc(0) };
+}
+
+function taken(position: LogPosition, ...messages: Written[]): Written[] {
+  return messages.filter((written) => position.take(message(written)));
+}
+
+const FIRST: Written[] = [
+  ['out', 10],
+  ['out', 10],
+  ['err', 9.9999],
+  ['out', 11],
+  ['out', 11],
+];
+
+describe('LogPosition', () => {
+  it('takes everything that comes in one piece, whatever its times', () => {
+    const position = new LogPosition({ mayRepeat: false });
+    expect(position.since).toBeUndefined();
+    expect(taken(position, ...FIRST, ['out', 5])).toEqual([...FIRST, ['out', 5]]);
+  });
+
+  it('passes over what comes again, however many messages have one time', () => {
+    const position = new LogPosition({ mayRepeat: false });
+    taken(position, ...FIRST);
+    expect(position.since).toBe(engineTimeNanos('2020-01-01T00:00:10Z'));
+    position.again();
+    const fresh: Written[] = [
+      ['out', 11],
+      ['err', 10.5],
+      ['out', 12],
+      ['err', 10.5],
+    ];
+    expect(taken(position, ...FIRST, ...fresh)).toEqual(fresh);
+    expect(position.gaps).toBe(0);
+  });
+
+  it('passes over older messages of an output that has had none', () => {
+    const position = new LogPosition({ mayRepeat: false });
+    taken(position, ['out', 20]);
+    position.again();
+    expect(taken(position, ['err', 19.5], ['out', 20], ['err', 20.5])).toEqual([['err', 20.5]]);
+  });
+
+  it.each<[string, Written[]]>([
+    ['newer ones of the same output', [['out', 15]]],
+    [
+      'those of the other output first',
+      [
+        ['err', 14],
+        ['out', 15],
+      ],
+    ],
+    [
+      'only some of its time',
+      [
+        ['out', 11],
+        ['out', 15],
+      ],
+    ],
+  ])('notes a gap when the message taken last is not there any more: %s', (_what, messages) => {
+    const position = new LogPosition({ mayRepeat: false });
+    taken(position, ...FIRST);
+    position.again();
+    taken(position, ...messages);
+    expect(position.gaps).toBe(1);
+    taken(position, ['out', 16], ['err', 17]);
+    expect(position.gaps).toBe(1);
+  });
+
+  it('passes over what an engine repeats unasked where logs rotate', () => {
+    const position = new LogPosition({ mayRepeat: true });
+    taken(position, ['out', 10], ['out', 11]);
+    expect(taken(position, ['out', 10], ['out', 10.5], ['out', 12])).toEqual([['out', 12]]);
+  });
+
+  it('goes on after the clock was set back', () => {
+    const position = new LogPosition({ mayRepeat: true });
+    taken(position, ['out', '2999-01-01T00:00:00Z'], ['err', '2999-01-01T00:00:00Z']);
+    position.again();
+    const fresh: Written[] = [
+      ['out', 10],
+      ['err', 10],
+      ['out', 11],
+    ];
+    expect(taken(position, ...fresh)).toEqual(fresh);
+  });
+});
+
+describe('times of the engine', () => {
+  it.each([
+    ['2020-01-01T00:00:00.000000001Z', '1577836800.000000001'],
+    ['2020-01-01T01:00:00.5+01:00', '1577836800.500000000'],
+    ['2020-01-01T00:00:00Z', '1577836800.000000000'],
+  ])('are asked for to the nanosecond: %s', (time, query) => {
+    expect(engineQueryTime(engineTimeNanos(time))).toBe(query);
+  });
+
+  it('are never before 1970', () => {
+    expect(engineQueryTime(-1n)).toBe('0.000000000');
+  });
+});

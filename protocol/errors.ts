@@ -73,6 +73,8 @@ export const ERROR_CODES = {
   EXEC_FAILED: 1207,
   /** The agent does not run in a way that allows this: not in a container, or without an engine. */
   NOT_CONTAINERISED: 1208,
+  /** Compose refused or failed, its words are in the message; or what it started did not get ready. */
+  COMPOSE_FAILED: 1209,
 
   /** The engine or machine an agent is to be put on cannot be reached. */
   TARGET_UNREACHABLE: 1300,

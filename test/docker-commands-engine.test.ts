@@ -107,12 +107,20 @@ const PARAMS: Partial<Record<Method, object>> = {
   'docker.networks.remove': { name: 'x' },
   'docker.networks.connect': { network: 'x', container: 'x' },
   'docker.networks.disconnect': { network: 'x', container: 'x' },
+  'docker.compose.ps': { project: 'x' },
+  'docker.compose.logs': { project: 'x' },
+  'docker.compose.pull': { project_directory: '/' },
+  'docker.compose.up': { project_directory: '/' },
+  'docker.compose.down': { project_directory: '/' },
 };
 
-const METHODS = methodNames().filter((method) => method.startsWith('docker.'));
+const METHODS = methodNames().filter(
+  // The one that needs compose, but no engine.
+  (method) => method.startsWith('docker.') && method !== 'docker.compose.config',
+);
 
 function paramsOf(method: Method): object {
-  const takesNothing = /(list|prune|info|df)$/.test(method);
+  const takesNothing = /(list|ls|prune|info|df)$/.test(method);
   return PARAMS[method] ?? (takesNothing ? {} : { container: 'x' });
 }
 

@@ -3,6 +3,7 @@ import type { HubAddress } from '../hub-address.ts';
 import type { HubTransport } from '../hub-transport.ts';
 import { runPreflight } from '../preflight/run-preflight.ts';
 import { type AgentContext, agentHandlers } from './agent.ts';
+import { dockerComposeHandlers } from './docker-compose.ts';
 import { dockerContainerHandlers } from './docker-containers.ts';
 import { dockerEngineHandlers } from './docker-engine.ts';
 import { dockerImageHandlers } from './docker-images.ts';
@@ -10,6 +11,7 @@ import { dockerNetworkHandlers } from './docker-networks.ts';
 import { dockerVolumeHandlers } from './docker-volumes.ts';
 import type { Handlers } from './handler.ts';
 import { type SystemContext, systemHandlers } from './system.ts';
+import { systemViewHandlers } from './system-views.ts';
 
 export interface HandlerContext extends SystemContext, AgentContext {
   readonly engine: DockerEngine;
@@ -24,6 +26,7 @@ export function allHandlers(context: HandlerContext): Handlers {
   const { engine } = context;
   return {
     ...systemHandlers(context),
+    ...systemViewHandlers(context),
     'system.preflight': async (params, { signal }) => await runPreflight(context, params, signal),
     ...agentHandlers(context),
     ...dockerContainerHandlers(engine),
@@ -31,5 +34,6 @@ export function allHandlers(context: HandlerContext): Handlers {
     ...dockerVolumeHandlers(engine),
     ...dockerNetworkHandlers(engine),
     ...dockerEngineHandlers(engine),
+    ...dockerComposeHandlers(context),
   } satisfies Handlers;
 }

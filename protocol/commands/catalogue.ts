@@ -1,6 +1,7 @@
 import type { z } from 'zod';
 import { agentCommands, configCommands } from './agent.ts';
 import type { CommandEntry } from './define-command.ts';
+import { dockerComposeCommands } from './docker-compose.ts';
 import { dockerContainerCommands } from './docker-containers.ts';
 import { dockerEngineCommands } from './docker-engine.ts';
 import { dockerImageCommands } from './docker-images.ts';
@@ -20,6 +21,7 @@ export const CATALOGUE = {
   ...dockerVolumeCommands,
   ...dockerNetworkCommands,
   ...dockerEngineCommands,
+  ...dockerComposeCommands,
   ...agentCommands,
   ...configCommands,
 };

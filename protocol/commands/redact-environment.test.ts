@@ -48,4 +48,25 @@ describe('redactEnvironment', () => {
       ContainerConfig: hidden,
     });
   });
+
+  it('hides the environment of each service, whatever its name, and what builds them', () => {
+    const entry = CATALOGUE['docker.compose.config'];
+    const service = { image: 'x', environment: { A: 'secret' }, build: { args: ['B=secret'] } };
+    const config = {
+      services: { web: service, __proto__x: service, odd: 'text', none: null },
+      configs: { page: { content: 'secret' } },
+    };
+    const hidden = { image: 'x', environment: { A: '***' }, build: { args: ['B=***'] } };
+    expect(redactEnvironment(entry, {}, { config })).toEqual({
+      config: {
+        services: { web: hidden, __proto__x: hidden, odd: 'text', none: null },
+        configs: { page: { content: '***' } },
+      },
+    });
+    for (const services of [undefined, null, [], 'text']) {
+      expect(redactEnvironment(entry, {}, { config: { services } })).toEqual({
+        config: { services },
+      });
+    }
+  });
 });

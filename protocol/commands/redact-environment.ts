@@ -1,6 +1,8 @@
 import type { CommandEntry } from './define-command.ts';
 
 const HIDDEN = '***';
+/** In a path: every member of an object. */
+const EACH = '*';
 
 /**
  * A method's result as callers may see it: the values of the environments in it become `***`, unless
@@ -17,7 +19,13 @@ export function redactEnvironment(
 
 function redactAt(value: unknown, [key, ...rest]: readonly string[]): unknown {
   if (key === undefined) return withoutValues(value);
-  if (!isObject(value) || !Object.hasOwn(value, key)) return value;
+  if (!isObject(value)) return value;
+  if (key === EACH) {
+    return Object.fromEntries(
+      Object.entries(value).map(([name, member]) => [name, redactAt(member, rest)]),
+    );
+  }
+  if (!Object.hasOwn(value, key)) return value;
   return { ...value, [key]: redactAt(value[key], rest) };
 }
 

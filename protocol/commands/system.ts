@@ -73,6 +73,79 @@ export const systemCommands = {
     }),
     access: 'read',
   }),
+  'system.processes': defineCommand({
+    summary: 'The server’s processes, those that use most first; names only, unless full: true.',
+    params: z.strictObject({
+      sort: z.enum(['cpu', 'memory', 'pid']).default('cpu'),
+      limit: z.number().int().min(1).max(1_000).default(50),
+      filter: z
+        .string()
+        .min(1)
+        .max(256)
+        .optional()
+        .describe('Part of the name, and with full of the command line; case does not matter.'),
+      tree: z.boolean().default(false).describe('Each below its parent, with its depth.'),
+      full: z
+        .boolean()
+        .default(false)
+        .describe('Command lines, which may hold secrets; needs admin.'),
+    }),
+    result: z.looseObject({
+      scope: z.enum(['host', 'container']).describe('Whose processes the agent can see.'),
+      total: z.number().int(),
+      matching: z.number().int(),
+      processes: z.array(
+        z.looseObject({
+          pid: z.number().int(),
+          ppid: z.number().int(),
+          user: z.string(),
+          name: z.string().describe('At most 15 characters, as the kernel keeps it.'),
+          state: z.string(),
+          cpu_percent: z.number().describe('Over half a second; 100 is one processor.'),
+          rss: z.number().describe('Bytes.'),
+          started: z.string(),
+          depth: z.number().int().optional(),
+          command_line: z.string().optional(),
+        }),
+      ),
+    }),
+    access: 'read',
+    paramAccess: { full: 'admin' },
+  }),
+  'system.services': defineCommand({
+    summary: 'The server’s systemd services: state, since when, failures first.',
+    params: z.strictObject({
+      name: z
+        .string()
+        .max(255)
+        .regex(/^[A-Za-z0-9@*?][A-Za-z0-9:_.@*?\\-]*$/, 'a service’s name, with * and ? for any')
+        .optional()
+        .describe('"nginx", or a pattern such as "ssh*".'),
+      state: z
+        .enum(['active', 'inactive', 'failed', 'activating', 'deactivating', 'reloading'])
+        .optional(),
+      limit: z.number().int().min(1).max(1_000).default(200),
+    }),
+    result: z.looseObject({
+      scope: execScopeSchema,
+      init: z.string().describe('What runs the server’s services.'),
+      known: z.boolean().describe('Whether services are known: only of systemd.'),
+      total: z.number().int(),
+      failed: z.array(z.string()),
+      services: z.array(
+        z.looseObject({
+          name: z.string(),
+          description: z.string(),
+          state: z.string(),
+          sub_state: z.string(),
+          enabled: z.string(),
+          since: z.string().nullable(),
+        }),
+      ),
+      note: z.string().optional(),
+    }),
+    access: 'read',
+  }),
   'system.get_metrics': defineCommand({
     summary: 'Processor, memory, disk and container counts of this moment.',
     params: noParams,

@@ -8,11 +8,14 @@ export const EVERY_METHOD: readonly (readonly [Method, object])[] = [
   ['system.info', {}],
   ['system.preflight', { hosts: ['localhost'] }],
   ['system.exec', { command: 'true' }],
+  ['system.processes', { full: true }],
+  ['system.services', {}],
   ['system.get_metrics', {}],
   ['metrics.get', {}],
   ['docker.info', {}],
   ['docker.df', {}],
   ['docker.events', {}],
+  ['docker.compose.ls', {}],
   ['docker.images.list', {}],
   ['docker.images.inspect', { image: WORKLOAD_IMAGE }],
   ['docker.networks.create', { name: 'net-a' }],
@@ -45,9 +48,15 @@ export const EVERY_METHOD: readonly (readonly [Method, object])[] = [
   ['docker.images.remove', { image: WORKLOAD_IMAGE }],
 ];
 
-/** What cannot succeed or be repeated there: a registry is needed, or it is about the agent itself. */
+/** What cannot succeed or be repeated there: a registry or compose is needed, or it is about the agent itself. */
 export const METHODS_APART: readonly Method[] = [
   'docker.images.pull',
+  'docker.compose.ps',
+  'docker.compose.logs',
+  'docker.compose.config',
+  'docker.compose.pull',
+  'docker.compose.up',
+  'docker.compose.down',
   'agent.restart',
   'agent.rotate_token',
   'agent.uninstall',

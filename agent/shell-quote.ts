@@ -1,0 +1,4 @@
+/** A word as every POSIX shell reads it back unchanged. */
+export function shellQuote(word: string): string {
+  return `'${word.replaceAll("'", `'\\''`)}'`;
+}

@@ -6,6 +6,7 @@ import { RETIRE_MAX_MS } from '../protocol/limits.ts';
 import { FingerprintError } from './certificate-pin.ts';
 import type { MetricsSampler } from './collectors/metrics.ts';
 import { DialError } from './dial.ts';
+import type { Feed, Notify } from './feed.ts';
 import type { GivenAddress, HubAddress } from './hub-address.ts';
 import { HubDialler, type HubDiallerOptions } from './hub-dialler.ts';
 import { type MoveLimits, move } from './move.ts';
@@ -23,6 +24,8 @@ export interface ConnectionOptions extends HubDiallerOptions {
   readonly moveLimits?: Partial<MoveLimits>;
   /** From the welcome to the first metrics and health. */
   readonly firstPushMs?: number;
+  /** What the agent pushes to the hub on its own, besides its metrics and health. */
+  readonly feeds?: readonly Feed[];
   /** Told at every change of whether the agent is authenticated. */
   readonly onPresence?: (isConnected: boolean) => void;
   /** What a retired agent may take to finish its commands. */
@@ -53,6 +56,7 @@ export class Connection {
   #address: HubAddress;
   #session: Session | undefined;
   #moving: Moving | undefined;
+  #detachFeeds: () => void = () => undefined;
   /** Where the hub told it to move before what the welcome said was kept. */
   #wanted: HubAddress | undefined;
   #signal = new AbortController().signal;
@@ -60,8 +64,8 @@ export class Connection {
   constructor(options: ConnectionOptions) {
     this.#options = options;
     this.#address = options.address;
-    this.#dialler = new HubDialler(options, (method, session) => {
-      void this.#notified(method, session);
+    this.#dialler = new HubDialler(options, (method, params, session) => {
+      void this.#notified(method, params, session);
     });
   }
 
@@ -166,18 +170,19 @@ export class Connection {
     }
   }
 
-  async #notified(method: string, session: Session): Promise<void> {
+  async #notified(method: string, params: unknown, session: Session): Promise<void> {
     const { credentials, log, retireMaxMs = RETIRE_MAX_MS } = this.#options;
     if (method === PROMOTED_METHOD) {
       log.info('promoted: this process is the agent from now on');
       await credentials.promoted();
+      if (this.#session === session) this.#attachFeeds(session);
     } else if (method === RETIRE_METHOD) {
       // Remembered first: the hub may close the socket before this side does.
       this.#isRetired = true;
       credentials.retire();
       await session.retire(retireMaxMs);
     } else {
-      log.debug({ method }, 'notification ignored');
+      for (const feed of this.#options.feeds ?? []) feed.notified(method, params);
     }
   }
 
@@ -235,13 +240,25 @@ export class Connection {
       firstAfterMs: firstPushMs,
       log,
     });
+    if (!this.#options.credentials.isCandidate) this.#attachFeeds(session);
     const end = await session.closed;
     onPresence?.(false);
+    this.#detachFeeds();
     telemetry[Symbol.dispose]();
     await disposed;
     signal.removeEventListener('abort', onAbort);
     log.info({ close_code: end.closeCode, reason: end.reason }, 'disconnected');
     return end;
+  }
+
+  #attachFeeds(session: Session): void {
+    this.#detachFeeds();
+    const notify: Notify = (method, params) => session.notify(method, params);
+    const detach = (this.#options.feeds ?? []).map((feed) => feed.attach(notify));
+    this.#detachFeeds = () => {
+      for (const end of detach) end();
+      this.#detachFeeds = () => undefined;
+    };
   }
 
   /** Says once what a person must do, where dialling alone will not help. */

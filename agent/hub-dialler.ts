@@ -33,7 +33,7 @@ export interface HubDiallerOptions {
 }
 
 /** Notifications of the hub that are not about a call. */
-type OnNotification = (method: string, session: Session) => void;
+type OnNotification = (method: string, params: unknown, session: Session) => void;
 
 /** Gets this process of the agent from an address to a session there. */
 export class HubDialler {
@@ -69,6 +69,7 @@ export class HubDialler {
     const { ceiling, credentials, settings, log, dialTimeouts } = this.#options;
     const attach = (socket: WebSocket, welcome: Welcome) => {
       settings.welcome(welcome.agent_id, welcome.config);
+      settings.collectLogs(welcome.log_collection);
       // Begun before any request of the hub is served, which it may already have sent.
       const kept = credentials.accepted(credential, welcome, address);
       const lowered = ceiling.welcomed(welcome);
@@ -94,8 +95,8 @@ export class HubDialler {
       streamWindowBytes: welcome.limits?.stream_window_bytes,
       log,
       ...(limits && { limits }),
-      onNotification: (method) => {
-        this.#onNotification(method, session);
+      onNotification: (method, params) => {
+        this.#onNotification(method, params, session);
       },
     });
     return session;

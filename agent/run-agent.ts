@@ -1,6 +1,7 @@
 import type { Logger } from 'pino';
 import { DockerEngine } from '../docker-engine/docker-engine.ts';
 import { Ceiling } from './ceiling.ts';
+import { EngineEvents } from './collectors/engine-events.ts';
 import { MetricsSampler } from './collectors/metrics.ts';
 import { allHandlers } from './commands/all-handlers.ts';
 import type { AgentOptions } from './config.ts';
@@ -8,12 +9,16 @@ import { Connection, type ConnectionEnd, type ConnectionOptions } from './connec
 import { Credentials, isNewCode } from './credentials.ts';
 import { createDispatcher, type Dispatch } from './dispatcher.ts';
 import { endForGood } from './end-for-good.ts';
+import { EngineEventFeed } from './engine-event-feed.ts';
+import type { Feed } from './feed.ts';
 import { HealthFile } from './health-file.ts';
 import { isInContainer } from './host-info.ts';
 import { chooseHub } from './hub-address.ts';
 import { HubTransport } from './hub-transport.ts';
 import { KeptState } from './kept-state.ts';
 import { LiveSettings } from './live-settings.ts';
+import { LogCollector } from './logs/log-collector.ts';
+import { PositionFile } from './logs/position-file.ts';
 import { OwnContainer } from './own-container.ts';
 import { RunningCommands } from './running-commands.ts';
 import { selfProtection } from './self-protection.ts';
@@ -41,13 +46,43 @@ export async function runAgent(started: Started): Promise<ConnectionEnd> {
   const engine = new DockerEngine(options.dockerHost);
   const own = new OwnContainer({ engine, dataDir: options.dataDir, isContained });
   const health = options.hasHealthCheck ? new HealthFile(log) : undefined;
-  const connection = await prepare(started, { engine, own, health });
-  const end = await connection.run(signal);
+  const end = await connect(started, { engine, own, health, settings: new LiveSettings() });
   if (end !== 'stopped' && isContained) await endForGood({ own, engine, log }, signal);
   return end;
 }
 
+async function connect(started: Started, parts: Omit<Parts, 'feeds'>): Promise<ConnectionEnd> {
+  await using feeds = await startFeeds(started, parts);
+  const connection = await prepare(started, { ...parts, feeds: feeds.all });
+  return await connection.run(started.signal);
+}
+
+interface Feeds extends AsyncDisposable {
+  readonly all: readonly Feed[];
+}
+
+/** What the agent tells on its own: the engine's events, and the logs of containers. */
+async function startFeeds(
+  { options: { dataDir }, log }: Started,
+  { engine, settings }: Pick<Parts, 'engine' | 'settings'>,
+): Promise<Feeds> {
+  const events = new EngineEvents({ engine, log });
+  const eventFeed = new EngineEventFeed({ events });
+  const positions = new PositionFile(dataDir, log);
+  await positions.load();
+  const logs = new LogCollector({ engine, events, settings, positions, log });
+  return {
+    all: [eventFeed, logs.feed],
+    [Symbol.asyncDispose]: async () => {
+      eventFeed[Symbol.dispose]();
+      await Promise.all([events[Symbol.asyncDispose](), logs[Symbol.asyncDispose]()]);
+    },
+  };
+}
+
 interface Parts {
+  readonly settings: LiveSettings;
+  readonly feeds: readonly Feed[];
   readonly engine: DockerEngine;
   readonly own: OwnContainer;
   readonly health: HealthFile | undefined;
@@ -68,7 +103,7 @@ async function prepare(started: Started, parts: Parts): Promise<Connection> {
     transport: new HubTransport({ caCert, usesProxy }),
     ceiling: new Ceiling(options.access, state, log),
     credentials: new Credentials({ state, registerCode, log }),
-    settings: new LiveSettings(),
+    settings: parts.settings,
     sampler: new MetricsSampler(parts.engine),
   };
   const shell = shellFinder(started);
@@ -81,8 +116,8 @@ async function prepare(started: Started, parts: Parts): Promise<Connection> {
     // Only now, so that it does not hold up the first dial.
     if (isConnected) void shell();
   };
-  const { engine } = parts;
-  const rest = { engine, commands, log, onPresence, hasParent };
+  const { engine, feeds } = parts;
+  const rest = { engine, feeds, commands, log, onPresence, hasParent };
   const connection: Connection = new Connection({ ...links, ...rest });
   return connection;
 }

@@ -34,7 +34,7 @@ export interface SessionOptions {
   readonly log: Logger;
   readonly limits?: Partial<SessionLimits>;
   /** Notifications of the hub that are not about a call. */
-  readonly onNotification: (method: string) => void;
+  readonly onNotification: (method: string, params: unknown) => void;
 }
 
 /** How a session ended. */
@@ -61,7 +61,7 @@ export class Session implements AsyncDisposable {
   readonly #commands: RunningCommands;
   readonly #log: Logger;
   readonly #limits: SessionLimits;
-  readonly #onNotification: (method: string) => void;
+  readonly #onNotification: SessionOptions['onNotification'];
   readonly #outlet: Outlet;
 
   constructor(socket: WebSocket, options: SessionOptions) {
@@ -159,7 +159,7 @@ export class Session implements AsyncDisposable {
         return;
       }
       default:
-        this.#onNotification(method);
+        this.#onNotification(method, params);
     }
   }
 

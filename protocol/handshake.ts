@@ -1,5 +1,6 @@
 import { z } from 'zod';
 import { accessSchema } from './access.ts';
+import { logCollectionSchema } from './log-collection.ts';
 
 /** WebSocket close codes of /ws/agent; what an agent does on each is in PROTOCOL.md. */
 export const CLOSE_CODES = {
@@ -85,6 +86,8 @@ const welcomeFields = {
   candidate: z.literal(true).optional(),
   /** The agent's ceiling at the hub: an agent that grants more grants no more than this from now on. */
   access: accessSchema.optional(),
+  /** The containers whose logs the agent is to push; none if left out. */
+  log_collection: logCollectionSchema.optional(),
   /** Seconds of silence after which the hub pings. */
   heartbeat: z.number().optional(),
   limits: z

@@ -24,6 +24,13 @@ export const STORED_METHOD = '$/stored';
 export const METRICS_METHOD = 'metrics.update';
 export const HEALTH_METHOD = 'health.status';
 export const EVENT_METHOD = 'agent.event';
+/** Lines of the logs of containers, `LogBatch`. */
+export const LOGS_METHOD = 'logs.push';
+
+/** Hub -> agent: events up to that `seq` need not be sent again, `EventsAckParams`. */
+export const EVENTS_ACK_METHOD = 'events.ack';
+/** Hub -> agent: batches of log lines up to that one are stored, `LogsAckParams`. */
+export const LOGS_ACK_METHOD = 'logs.ack';
 
 const id = z.string().min(1).max(128);
 const params = z.record(z.string(), z.unknown());

@@ -125,6 +125,45 @@ export const LOG_LINE_MAX_BYTES = 1024 * 1024;
 export const ENGINE_EVENTS_MAX_COUNT = 5_000;
 export const ENGINE_EVENTS_MAX_BYTES = 4 * 1024 * 1024;
 
+/** Longest text that an event of the engine keeps of a name, an image or a health check. */
+export const EVENT_TEXT_MAX_CHARS = 255;
+/** Events of the engine that an agent tells at once, and how many it regains per minute; the rest it counts. */
+export const EVENTS_BURST_COUNT = 60;
+export const EVENTS_PER_MINUTE_COUNT = 30;
+/** How often it tells what it counted. */
+export const EVENTS_SUMMARY_INTERVAL_MS = 60_000;
+/** Events an agent keeps until the hub has taken them; past it the oldest go. */
+export const EVENTS_HELD_MAX_COUNT = 1_000;
+/** How long an agent waits for the hub to take events or log lines, before it sends them again. */
+export const RESEND_AFTER_MS = 30_000;
+
+/** Containers whose logs one agent collects at one time. */
+export const LOG_CONTAINERS_MAX_COUNT = 500;
+/** Kept of one line of a container's log; the rest of it is cut off. */
+export const COLLECTED_LINE_MAX_BYTES = 16 * 1024;
+/** Largest `logs.push`. */
+export const LOG_BATCH_MAX_BYTES = 256 * 1024;
+/** How long lines gather before they are pushed. */
+export const LOG_BATCH_INTERVAL_MS = 1_000;
+/** Batches on their way to the hub; past it the agent stops reading the logs. */
+export const LOG_BATCHES_MAX_COUNT = 4;
+/** How many times as long as a batch took the hub to store it leaves between two acknowledgements. */
+export const LOG_ACK_PAUSE_FACTOR = 3;
+/** How far the hub may be behind with that before it stores no more. */
+export const LOG_ACK_BACKLOG_MAX_MS = 5_000;
+/** Log lines kept of one agent unless the setting `agent_log_keep_mib` says otherwise; the oldest go. */
+export const LOG_KEEP_DEFAULT_MIB = 64;
+export const LOG_KEEP_MAX_MIB = 1_024;
+/** The same of all agents together. */
+export const LOGS_KEPT_MAX_BYTES = 8 * 1024 * 1024 * 1024;
+/** How long one search may take; what it has found by then is answered. */
+export const LOG_SEARCH_MAX_MS = 10_000;
+
+/** Resources that one MCP session may subscribe to. */
+export const SUBSCRIPTIONS_MAX_COUNT = 1_000;
+/** How often one resource's subscribers are told of its changes. */
+export const RESOURCE_UPDATE_INTERVAL_MS = 1_000;
+
 /** What a replaced agent may take to finish its commands before its socket is closed. */
 export const RETIRE_MAX_MS = 60_000;
 /** How long a candidate has to answer the ping it is promoted for. */

@@ -33,7 +33,17 @@ export const healthSchema = z.looseObject({
 export type Health = z.infer<typeof healthSchema>;
 
 /** Params of `agent.event`: something that happened on the server. */
-export const agentEventSchema = z.looseObject({ type: z.string().min(1).max(128) });
+export const agentEventSchema = z.looseObject({
+  type: z.string().min(1).max(128),
+  /**
+   * Counts the events of one process of the agent. The hub acknowledges events that have it, and knows
+   * one that comes again.
+   */
+  seq: z.int().positive().optional(),
+});
+
+/** Params of `events.ack`. */
+export const eventsAckSchema = z.object({ seq: z.int().positive() });
 
 /** The `agent.event` of an agent that was told to move and could not. */
 export const MOVE_FAILED_EVENT = 'move_failed';

@@ -58,7 +58,8 @@ export function agentHandlers(context: AgentContext): Pick<Handlers, AgentMethod
 
 function updateConfig(context: AgentContext): Handlers['config.update'] {
   const { settings, lowerAccess, prepareMove } = context;
-  return async ({ access, server_url, server_fingerprint, ...intervals }, { afterAnswer }) => {
+  return async (params, { afterAnswer }) => {
+    const { access, server_url, server_fingerprint, log_collection, ...intervals } = params;
     if (server_url === undefined && server_fingerprint !== undefined) {
       throw new TomoError('INVALID_PARAMS', 'server_fingerprint: goes with server_url only.');
     }
@@ -67,6 +68,7 @@ function updateConfig(context: AgentContext): Handlers['config.update'] {
       server_url && prepareMove({ url: server_url, fingerprint: pinOf(server_fingerprint) });
     if (access !== undefined) await lowerAccess(access);
     settings.update(intervals);
+    if (log_collection !== undefined) settings.collectLogs(log_collection);
     const { config } = settings;
     if (!move) return { status: 'ok', config };
     afterAnswer(move);

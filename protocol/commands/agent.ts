@@ -2,6 +2,7 @@ import { z } from 'zod';
 import { accessSchema } from '../access.ts';
 import { agentConfigSchema } from '../handshake.ts';
 import { fingerprintSchema, hubUrlSchema } from '../hub-address.ts';
+import { logCollectionSchema } from '../log-collection.ts';
 import { defineCommand } from './define-command.ts';
 import { noParams, statusResult } from './fields.ts';
 
@@ -57,7 +58,7 @@ const { metrics_interval, health_interval, reconnect_timeout } = agentConfigSche
 export const configCommands = {
   'config.update': defineCommand({
     summary:
-      'Give the agent intervals (seconds, until it reconnects), a lower access or another address of the hub for good; call configure_agents instead.',
+      'Give the agent intervals (seconds), the containers whose logs it collects (both until it reconnects), a lower access or another address of the hub for good; call configure_agents instead.',
     params: z.strictObject({
       metrics_interval: metrics_interval.unwrap().optional(),
       health_interval: health_interval.unwrap().optional(),
@@ -65,6 +66,9 @@ export const configCommands = {
       access: accessSchema
         .optional()
         .describe('A lower ceiling, for good; a higher one is refused.'),
+      log_collection: logCollectionSchema
+        .optional()
+        .describe('Containers whose logs it pushes: "off", "all" or {"label": "NAME[=VALUE]"}.'),
       server_url: hubUrlSchema
         .optional()
         .describe('Dial the hub there from now on, if it answers there.'),
@@ -78,7 +82,12 @@ export const configCommands = {
     result: statusResult,
     access: 'operate',
     beyondCeiling: true,
-    paramAccess: { access: 'admin', server_url: 'admin', server_fingerprint: 'admin' },
+    paramAccess: {
+      access: 'admin',
+      log_collection: 'admin',
+      server_url: 'admin',
+      server_fingerprint: 'admin',
+    },
     timeoutMs: 10_000,
     idempotent: true,
   }),

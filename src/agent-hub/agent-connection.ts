@@ -207,7 +207,7 @@ export class AgentConnection {
     }
   }
 
-  /** Whether a call waited for it. */
+  /** Whether it was asked for. */
   #receive(data: RawData, isBinary: boolean): boolean {
     // What a revoked, superseded or offending agent still sends until it has gone is not heard.
     if (this.#socket.readyState !== this.#socket.OPEN) return false;
@@ -229,8 +229,7 @@ export class AgentConnection {
 
   #hear(notification: RpcNotification, frameBytes: number): boolean {
     if (notification.method === PROGRESS_METHOD) return this.#progress.receive(notification.params);
-    this.#options.onNotification(notification, frameBytes);
-    return false;
+    return this.#options.onNotification(notification, frameBytes);
   }
 
   #answer(answer: RpcResponse, frameBytes: number): boolean {

@@ -9,6 +9,7 @@ import type { TomoDatabase } from '../db/database.ts';
 import type { AgentAnswer, AgentCall } from './agent-call.ts';
 import { Attendance } from './attendance.ts';
 import type { CandidacyEnd } from './candidates.ts';
+import type { Changes } from './changes.ts';
 import { clientAddressOf } from './client-address.ts';
 import type { CommandOutputs } from './command-outputs.ts';
 import type { ConnectedAgent } from './connected-agent.ts';
@@ -17,6 +18,7 @@ import type { DetachedCommands } from './detached-commands.ts';
 import type { DuplicateCounts } from './duplicates.ts';
 import type { HubCounters } from './hub-counters.ts';
 import { Liveness } from './liveness.ts';
+import type { LogSettings } from './log-settings.ts';
 import { isCalled } from './machine-identity.ts';
 import type { Presence } from './presence.ts';
 import { Reception } from './reception.ts';
@@ -97,6 +99,18 @@ export class AgentHub {
   /** The agent's connection facts, or undefined while it is away. */
   connected(agentId: string): ConnectedAgent | undefined {
     return this.#presence.current(agentId)?.agent;
+  }
+
+  /** What changed of the agents, for those who want to be told. */
+  get changes(): Changes {
+    return this.#attendance.changes;
+  }
+
+  /** Holds an agent to settings for its logs that were kept for it, and what is kept of them as well. */
+  async setLogs(agentId: string, settings: LogSettings): Promise<void> {
+    const { logs } = this.#attendance;
+    logs.configure(agentId, settings);
+    await this.#options.db.logs.trim(agentId, logs.bounds(settings));
   }
 
   /** See Presence. */
@@ -229,6 +243,8 @@ export class AgentHub {
   async revoke(agentId: string): Promise<boolean> {
     return this.#reception.exclusively(async () => {
       await this.#options.db.agents.revoke(agentId, Date.now());
+      const row = await this.#options.db.agents.findById(agentId);
+      if (row !== undefined) this.#attendance.revoked({ agentId, serverId: row.serverId });
       const current = this.#presence.current(agentId);
       if (current !== undefined) this.#attendance.drop(current);
       this.#attendance.candidates.drop(agentId);
@@ -246,8 +262,11 @@ export class AgentHub {
     await Promise.all(this.#presence.openOf(id).map((connection) => connection.closed()));
     // What is in memory would be written after its agent is gone.
     await this.telemetry.flush();
+    await this.#options.db.logs.forget(id);
     await this.#options.db.agents.forget(serverId);
     this.#attendance.duplicates.clear(id);
+    this.#attendance.eventSequence.forget(id);
+    this.changes.touch(serverId);
   }
 
   /** Closes every socket with 1012, so that agents redial, and writes what is in memory. */

@@ -11,11 +11,16 @@ import { AgentConnection } from './agent-connection.ts';
 import { AgentDebts } from './agent-debts.ts';
 import { AgentJournal } from './agent-journal.ts';
 import { Candidates } from './candidates.ts';
+import { Changes } from './changes.ts';
 import { CommandOutputs } from './command-outputs.ts';
+import type { ConnectedAgent } from './connected-agent.ts';
 import { connectionLost, isDetached, tooManyCalls } from './connection-errors.ts';
 import { Departures } from './departures.ts';
 import { DetachedCommands } from './detached-commands.ts';
 import { Duplicates, type TokenBearer, tokenBearer } from './duplicates.ts';
+import { EventSequence } from './event-sequence.ts';
+import { LogIntake } from './log-intake.ts';
+import { effectiveLogSettings } from './log-settings.ts';
 import { handleNotification } from './notifications.ts';
 import { Presence } from './presence.ts';
 import type { AdmittedArrival } from './reception.ts';
@@ -42,6 +47,9 @@ export class Attendance {
   readonly detached: DetachedCommands;
   readonly duplicates: Duplicates;
   readonly outputs: CommandOutputs;
+  readonly logs: LogIntake;
+  readonly eventSequence = new EventSequence();
+  readonly changes = new Changes();
   readonly counters = {
     calls: 0,
     strayAnswers: 0,
@@ -63,11 +71,13 @@ export class Attendance {
       db,
       log,
       flushMs: timings.flushMs,
+      onEvent: (serverId) => this.changes.touch(serverId),
       beforeWrite: async () => {
         await this.departures.retry();
         await this.detached.retry();
       },
     });
+    this.logs = new LogIntake(db.logs, log);
     this.#journal = new AgentJournal(log, this.telemetry);
     this.#callDeps = { db, log, call: (connection, call) => this.call(connection, call) };
     this.duplicates = new Duplicates({
@@ -114,7 +124,9 @@ export class Attendance {
       this.#supersede(connection);
       this.#collectAnswers(row.id);
     }
-    connection.send(welcomeMessage(admitted, effectiveConfig(settings, row.config)));
+    const logSettings = effectiveLogSettings(settings, row.config);
+    this.logs.welcome(row.id, logSettings);
+    connection.send(welcomeMessage(admitted, effectiveConfig(settings, row.config), logSettings));
     const type = hello.type === 'register' ? 'registered' : 'connected';
     this.#recordArrival(connection, isAgent ? type : 'candidate');
     if (!isAgent) this.candidates.park(connection, candidateTokenHash);
@@ -122,6 +134,11 @@ export class Attendance {
     connection.start();
     // A socket that closed during the handshake tells nobody: its close event has passed.
     if (connection.isClosed) await this.#left(connection, 1006);
+  }
+
+  /** The agent's credentials were taken. */
+  revoked(agent: Pick<ConnectedAgent, 'agentId' | 'serverId'>): void {
+    this.#journal.record(agent, 'revoked', {});
   }
 
   /** A process was refused because its token belongs to another machine. */
@@ -159,6 +176,7 @@ export class Attendance {
   drop(connection: AgentConnection): boolean {
     if (!this.presence.drop(connection)) return false;
     this.telemetry.forget(connection.agent.agentId);
+    this.logs.forget(connection.agent.agentId);
     return true;
   }
 
@@ -179,8 +197,8 @@ export class Attendance {
       log: this.#options.log,
       onNotification: (notification, bytes) => {
         // Of two processes on one server only the agent itself reports.
-        if (!this.presence.isCurrent(connection)) return;
-        handleNotification(this.telemetry, connection.agent, notification, bytes);
+        if (!this.presence.isCurrent(connection)) return false;
+        return handleNotification(this, connection, notification, bytes);
       },
       onStrayAnswer: (answer, stored) => {
         void this.detached.answered(agentId, answer, (wasDetached) => {

@@ -14,7 +14,8 @@ export interface ConnectionOptions {
   readonly stream: Duplex & { readonly bytesRead?: number };
   readonly debts: AgentDebts;
   readonly log: Logger;
-  readonly onNotification: (notification: RpcNotification, bytes: number) => void;
+  /** Whether the hub had asked for it. */
+  readonly onNotification: (notification: RpcNotification, bytes: number) => boolean;
   /** Called for output and steps of commands that a call waits for, or that the agent holds. */
   readonly onProgress: (progress: ProgressParams, acknowledge: Acknowledge) => Taking;
   /** Called for what belongs to no such command. */

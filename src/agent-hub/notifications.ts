@@ -1,6 +1,9 @@
 import {
   EVENT_METHOD,
+  EVENTS_ACK_METHOD,
   HEALTH_METHOD,
+  LOGS_ACK_METHOD,
+  LOGS_METHOD,
   METRICS_METHOD,
   type RpcNotification,
 } from '../../protocol/json-rpc.ts';
@@ -12,45 +15,64 @@ import {
   metricsSchema,
   moveFailedSchema,
 } from '../../protocol/telemetry.ts';
-import type { ConnectedAgent } from './connected-agent.ts';
+import type { AgentConnection } from './agent-connection.ts';
+import type { EventSequence } from './event-sequence.ts';
 import { jsonBytes } from './json-bytes.ts';
+import type { LogIntake } from './log-intake.ts';
 import type { TelemetryBuffer } from './telemetry-buffer.ts';
 
+interface Keepers {
+  readonly telemetry: TelemetryBuffer;
+  readonly logs: LogIntake;
+  readonly eventSequence: EventSequence;
+}
+
 /**
- * Keeps what an agent reports. Unknown notifications, ones of more than REPORT_MAX_BYTES, and params
- * that do not fit are ignored.
+ * Keeps what an agent reports. Unknown notifications, reports of more than REPORT_MAX_BYTES, and params
+ * that do not fit are ignored. Whether the hub had asked for it.
  */
 export function handleNotification(
-  telemetry: TelemetryBuffer,
-  agent: ConnectedAgent,
+  { telemetry, logs, eventSequence }: Keepers,
+  connection: AgentConnection,
   { method, params }: RpcNotification,
   bytes: number,
-): void {
-  if (bytes > REPORT_MAX_BYTES || jsonBytes(params) === Number.POSITIVE_INFINITY) return;
+): boolean {
+  const { agent } = connection;
+  if (method === LOGS_METHOD) {
+    return logs.take(agent, params, bytes, (batch) =>
+      connection.notify(LOGS_ACK_METHOD, { batch }),
+    );
+  }
+  if (bytes > REPORT_MAX_BYTES || jsonBytes(params) === Number.POSITIVE_INFINITY) return false;
   switch (method) {
     case METRICS_METHOD:
       telemetry.metrics(agent.agentId, metricsSchema.safeParse(params).data, Date.now());
-      return;
+      break;
     case HEALTH_METHOD:
       telemetry.health(agent.agentId, healthSchema.safeParse(params).data, Date.now());
-      return;
+      break;
     case EVENT_METHOD:
-      keepEvent(telemetry, agent, params);
+      keepEvent(telemetry, eventSequence, connection, params);
   }
+  return false;
 }
 
-function keepEvent(telemetry: TelemetryBuffer, agent: ConnectedAgent, params: unknown): void {
+function keepEvent(
+  telemetry: TelemetryBuffer,
+  eventSequence: EventSequence,
+  connection: AgentConnection,
+  params: unknown,
+): void {
   const event = agentEventSchema.safeParse(params);
   if (!event.success) return;
-  const { type, ...detail } = event.data;
-  if (type === MOVE_FAILED_EVENT) {
-    telemetry.moveFailed(agent.agentId, moveFailedSchema.safeParse(detail).data, Date.now());
+  const { type, seq, ...detail } = event.data;
+  const { agentId, serverId, hello } = connection.agent;
+  if (seq !== undefined) {
+    connection.notify(EVENTS_ACK_METHOD, { seq });
+    if (!eventSequence.isNew(agentId, hello.instance_id ?? '', seq)) return;
   }
-  telemetry.event({
-    agentId: agent.agentId,
-    serverId: agent.serverId,
-    type: `agent.${type}`,
-    detail,
-    at: Date.now(),
-  });
+  if (type === MOVE_FAILED_EVENT) {
+    telemetry.moveFailed(agentId, moveFailedSchema.safeParse(detail).data, Date.now());
+  }
+  telemetry.event({ agentId, serverId, type: `agent.${type}`, detail, at: Date.now() });
 }

@@ -28,6 +28,8 @@ interface TelemetryOptions {
   readonly db: Pick<TomoDatabase, 'agents' | 'metrics' | 'events'>;
   readonly log: Logger;
   readonly flushMs: number;
+  /** Told of the server of every event, kept or not. */
+  readonly onEvent?: (serverId: string) => void;
   /** Run first in every flush. */
   readonly beforeWrite: () => Promise<void>;
 }
@@ -88,6 +90,7 @@ export class TelemetryBuffer {
   }
 
   event(event: NewEvent): void {
+    this.#options.onEvent?.(event.serverId);
     const detail = JSON.stringify(event.detail ?? null);
     if (this.#takes(event.agentId, Buffer.byteLength(detail))) {
       this.#events.push({ ...event, detail });

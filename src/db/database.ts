@@ -3,6 +3,7 @@ import { CommandRepository } from './command-repository.ts';
 import { CommandResults } from './command-results.ts';
 import { Connection } from './connection.ts';
 import { EventRepository } from './event-repository.ts';
+import { LogRepository } from './log-repository.ts';
 import { MetricsRepository } from './metrics-repository.ts';
 import { migrate } from './migrations.ts';
 import { SettingsRepository } from './settings-repository.ts';
@@ -24,6 +25,7 @@ export class TomoDatabase implements Disposable {
   readonly results: CommandResults;
   readonly events: EventRepository;
   readonly metrics: MetricsRepository;
+  readonly logs: LogRepository;
   readonly #connection: Connection;
 
   constructor(connection: Connection, resultsMaxBytes?: number) {
@@ -34,6 +36,7 @@ export class TomoDatabase implements Disposable {
     this.commands = new CommandRepository(connection, this.results);
     this.events = new EventRepository(connection);
     this.metrics = new MetricsRepository(connection);
+    this.logs = new LogRepository(connection);
   }
 
   /** Later calls of the repositories fail. Closing twice is harmless. */

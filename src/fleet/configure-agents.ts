@@ -1,6 +1,7 @@
 import { TomoError } from '../../protocol/errors.ts';
 import { agentConfigSchema } from '../../protocol/handshake.ts';
 import { ADDRESS_SETTING_KEYS, CONFIG_SETTING_KEYS } from '../agent-hub/agent-config.ts';
+import { LOG_SETTING_KEYS } from '../agent-hub/log-settings.ts';
 import type { AgentRow } from '../db/agent-row.ts';
 import {
   type AddressChange,
@@ -89,7 +90,7 @@ async function change(
     const lowered = await db.agents.lowerAccess(agent.id, settings.access, now);
     if (lowered) await hub.setAccess(agent.id, settings.access);
   }
-  const own = { ...intervalsOf(settings), ...address };
+  const own = { ...intervalsOf(settings), ...logSettingsOf(settings), ...address };
   if (Object.keys(own).length === 0) return;
   // Without one of its own the fleet's address is the agent's.
   const kept = Object.entries({ ...agent.config, ...own }).filter(([, value]) => value !== null);
@@ -105,6 +106,13 @@ function intervalsOf(settings: Settings): Record<string, number> {
   );
 }
 
+function logSettingsOf({ log_collection, log_keep_mib }: Settings): Record<string, unknown> {
+  return {
+    ...(log_collection === undefined ? {} : { log_collection }),
+    ...(log_keep_mib === undefined ? {} : { log_keep_mib }),
+  };
+}
+
 function settingRows(
   settings: Settings,
   address: AddressChange | undefined,
@@ -118,6 +126,11 @@ function settingRows(
     const value = settings[name];
     if (value !== undefined) rows[FLEET_SETTING_KEYS[name]] = String(value);
   }
+  const { log_collection, log_keep_mib } = settings;
+  if (log_collection !== undefined) {
+    rows[LOG_SETTING_KEYS.log_collection] = JSON.stringify(log_collection);
+  }
+  if (log_keep_mib !== undefined) rows[LOG_SETTING_KEYS.log_keep_mib] = String(log_keep_mib);
   if (address === undefined) return rows;
   return {
     ...rows,

@@ -1,5 +1,6 @@
 import { agentEvents } from './agent-events.ts';
 import { agentStatus, listAgents } from './agent-status.ts';
+import { FLEET } from './audit-params.ts';
 import { cancelCommand } from './cancel-command.ts';
 import { commandHistory } from './command-history.ts';
 import { configureAgents } from './configure-agents.ts';
@@ -10,12 +11,14 @@ import { getCommand } from './get-command.ts';
 import { installAgent } from './install-agent.ts';
 import { LaterCancels } from './later-cancels.ts';
 import type { ArgsOf, OperationName, OperationResult } from './operations.ts';
-import { recorded } from './recorded-operation.ts';
+import { isRecorded, recorded } from './recorded-operation.ts';
 import { revokeAgent } from './revoke-agent.ts';
 import { rotateAgentToken } from './rotate-agent-token.ts';
 import { runOnAgents } from './run-on-agents.ts';
+import { searchLogs } from './search-logs.ts';
 import { sendCommand } from './send-command.ts';
 import { uninstallAgent } from './uninstall-agent.ts';
+import { waitForChanges } from './wait-for-changes.ts';
 
 type Operations = {
   readonly [N in OperationName]: (
@@ -39,6 +42,8 @@ const PERFORM: Operations = {
   rotate_agent_token: rotateAgentToken,
   get_command_history: commandHistory,
   get_agent_events: agentEvents,
+  search_logs: searchLogs,
+  wait_for_changes: waitForChanges,
   describe_owner: (context) => Promise.resolve(context.owner),
   hand_over: (context) => {
     context.handOver();
@@ -77,6 +82,12 @@ export class LocalFleet implements Fleet {
   ): Promise<OperationResult<N>> {
     const perform: Operations[N] = PERFORM[name];
     const work = () => databaseErrorsExplained(() => perform(this.#context, args, caller));
-    return databaseErrorsExplained(() => recorded(this.#context, { name, args, caller }, work));
+    try {
+      return await databaseErrorsExplained(() =>
+        recorded(this.#context, { name, args, caller }, work),
+      );
+    } finally {
+      if (isRecorded(name)) this.#context.hub.changes.touch(FLEET);
+    }
   }
 }

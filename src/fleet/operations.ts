@@ -1,11 +1,13 @@
 import { z } from 'zod';
 import { accessSchema } from '../../protocol/access.ts';
 import { agentConfigSchema, hostSchema } from '../../protocol/handshake.ts';
+import { logCollectionSchema } from '../../protocol/log-collection.ts';
 import { healthSchema, metricsSchema } from '../../protocol/telemetry.ts';
 import { deploySchema } from '../provisioning/deploy-target.ts';
 import { cancelArgs, commandArgs, commandResult, getArgs } from './command-schema.ts';
 import { eventsArgs, eventsResult } from './events-schema.ts';
 import { historyArgs, historyResult } from './history-schema.ts';
+import { changesArgs, changesResult, searchLogsArgs, searchLogsResult } from './logs-schema.ts';
 import { runArgs, runResult } from './run-schema.ts';
 import { isoTime, labelsSchema, PAGE_MAX_COUNT, serverIdSchema } from './schema-fields.ts';
 import { settingsSchema } from './settings-schema.ts';
@@ -134,6 +136,8 @@ const configureResult = z.object({
     z.object({
       server_id: z.string(),
       config: agentConfigSchema,
+      log_collection: logCollectionSchema,
+      log_keep_mib: z.number(),
       access: accessSchema,
       server_url: z.string().nullable().describe('Where it is told to move; null: nowhere.'),
       applied: z.boolean().describe('Whether all of it holds for this agent now.'),
@@ -237,6 +241,8 @@ export const OPERATIONS = {
   },
   get_command_history: { args: historyArgs, result: historyResult, retry: true },
   get_agent_events: { args: eventsArgs, result: eventsResult, retry: true },
+  search_logs: { args: searchLogsArgs, result: searchLogsResult, retry: true },
+  wait_for_changes: { args: changesArgs, result: changesResult, retry: true },
   describe_owner: { args: z.strictObject({}), result: ownerResult, retry: true },
   hand_over: { args: z.strictObject({}), result: z.object({}), retry: false },
 };

@@ -18,6 +18,11 @@ const RECORDED: ReadonlySet<OperationName> = new Set<OperationName>([
   'rotate_agent_token',
 ]);
 
+/** Whether an operation changes the fleet. */
+export function isRecorded(name: OperationName): boolean {
+  return RECORDED.has(name);
+}
+
 interface Operation {
   readonly name: OperationName;
   readonly args: object;

@@ -2,6 +2,8 @@ import { z } from 'zod';
 import { accessSchema } from '../../protocol/access.ts';
 import { agentConfigSchema } from '../../protocol/handshake.ts';
 import { fingerprintSchema } from '../../protocol/hub-address.ts';
+import { LOG_KEEP_DEFAULT_MIB, LOG_KEEP_MAX_MIB } from '../../protocol/limits.ts';
+import { logCollectionSchema } from '../../protocol/log-collection.ts';
 
 const { metrics_interval, health_interval, reconnect_timeout } = agentConfigSchema.shape;
 
@@ -10,6 +12,18 @@ export const settingsSchema = z.strictObject({
   metrics_interval: metrics_interval.unwrap().optional(),
   health_interval: health_interval.unwrap().optional(),
   reconnect_timeout: reconnect_timeout.unwrap().optional(),
+  log_collection: logCollectionSchema
+    .optional()
+    .describe(
+      'Containers whose logs are kept for search_logs, from now on: "off" (the default), "all", or {"label": "NAME[=VALUE]"}.',
+    ),
+  log_keep_mib: z
+    .number()
+    .int()
+    .min(1)
+    .max(LOG_KEEP_MAX_MIB)
+    .optional()
+    .describe(`MiB of logs kept of each agent (default ${LOG_KEEP_DEFAULT_MIB}); the oldest go.`),
   access: accessSchema
     .optional()
     .describe('Lower the most these agents may do; raised only by a new install_agent.'),

@@ -11,6 +11,7 @@ import { listAgentsTool } from './tools/list-agents.ts';
 import { revokeAgentTool } from './tools/revoke-agent.ts';
 import { rotateAgentTokenTool } from './tools/rotate-agent-token.ts';
 import { runOnAgentsTool } from './tools/run-on-agents.ts';
+import { searchLogsTool } from './tools/search-logs.ts';
 import { sendAgentCommandTool } from './tools/send-agent-command.ts';
 import { uninstallAgentTool } from './tools/uninstall-agent.ts';
 
@@ -25,6 +26,7 @@ export const ALL_TOOLS: readonly Tool[] = [
   runOnAgentsTool,
   getCommandHistoryTool,
   getAgentEventsTool,
+  searchLogsTool,
   installAgentTool,
   configureAgentsTool,
   rotateAgentTokenTool,

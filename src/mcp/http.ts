@@ -21,6 +21,7 @@ import type { AccessTokens } from './access-tokens.ts';
 import { bearerOf } from './bearer-token.ts';
 import { authInfoOf, callerOf } from './http-caller.ts';
 import { HttpSessions } from './http-sessions.ts';
+import { ResourceFeed } from './resource-feed.ts';
 import { createMcpServer } from './server-factory.ts';
 
 /** How soon what a removed token has open ends. */
@@ -43,6 +44,7 @@ export class McpHttp implements AsyncDisposable {
   readonly #options: McpHttpOptions;
   readonly #modern: McpHttpHandler;
   readonly #sessions: HttpSessions;
+  readonly #feed: ResourceFeed;
   readonly #handle: NodeMcpRequestHandler;
   readonly #hostAllowed: (request: IncomingMessage, response: ServerResponse) => boolean;
   readonly #originAllowed: (request: IncomingMessage, response: ServerResponse) => boolean;
@@ -54,11 +56,14 @@ export class McpHttp implements AsyncDisposable {
     this.#options = options;
     const { fleet, log } = options;
     const isWelcome = (context: Pick<ServerContext, 'http'>) => this.#isWelcome(context);
-    const newServer = () => createMcpServer({ fleet, callerOf, isWelcome, log });
+    const feed = new ResourceFeed(fleet, log);
+    const deps = { fleet, callerOf, isWelcome, log, feed };
     const onerror = (error: Error) => log.debug({ err: error }, 'MCP request fault');
     const limits = { maxRequestBodySize: MCP_BODY_MAX_BYTES, onerror };
-    this.#modern = createMcpHandler(newServer, { legacy: 'reject', ...limits });
-    this.#sessions = new HttpSessions(newServer, log);
+    this.#feed = feed;
+    const newServer = () => createMcpServer(deps, 'modern');
+    this.#modern = createMcpHandler(newServer, { legacy: 'reject', bus: feed, ...limits });
+    this.#sessions = new HttpSessions(() => createMcpServer(deps, 'legacy'), log);
     this.#handle = toNodeHandler({ fetch: (request, more) => this.#route(request, more) }, limits);
     this.#hostAllowed = hostHeaderValidation([...options.hostNames]);
     this.#originAllowed = originValidation([...options.hostNames]);
@@ -78,6 +83,7 @@ export class McpHttp implements AsyncDisposable {
 
   async [Symbol.asyncDispose](): Promise<void> {
     clearInterval(this.#tokensCheck);
+    this.#feed[Symbol.dispose]();
     await Promise.all([this.#modern.close(), this.#sessions[Symbol.asyncDispose]()]);
   }
 

@@ -1,0 +1,202 @@
+import type { Logger } from 'pino';
+import { z } from 'zod';
+import type { DockerEngine } from '../../docker-engine/docker-engine.ts';
+import { listOf, readReply } from '../../docker-engine/docker-reply.ts';
+import { LOG_CONTAINERS_MAX_COUNT } from '../../protocol/limits.ts';
+import type { LogCollection } from '../../protocol/log-collection.ts';
+import type { EngineEvents, EngineNews } from '../collectors/engine-events.ts';
+import type { LiveSettings } from '../live-settings.ts';
+import { ContainerFollower } from './container-follower.ts';
+import { LogFeed } from './log-feed.ts';
+import type { LogPosition } from './log-position.ts';
+import type { PositionFile } from './position-file.ts';
+
+export interface LogCollectorOptions {
+  readonly engine: DockerEngine;
+  readonly events: EngineEvents;
+  readonly settings: LiveSettings;
+  readonly positions: PositionFile;
+  readonly log: Logger;
+  readonly writeMs?: number;
+  readonly batchMs?: number;
+  readonly resendMs?: number;
+}
+
+/** How often the positions are written, and containers without a follower are looked for. */
+const WRITE_MS = 30_000;
+const LIST_MAX_MS = 30_000;
+/** Containers without a follower of which it is known what was read; past it the oldest go. */
+const READ_MAX_COUNT = 2_000;
+
+/** Follows the logs of the containers that the hub's setting chooses, from their start to their end. */
+export class LogCollector implements AsyncDisposable {
+  readonly feed: LogFeed;
+  readonly #options: LogCollectorOptions;
+  readonly #followers = new Map<string, ContainerFollower>();
+  /** How far the logs were read of containers that have stopped. */
+  readonly #read = new Map<string, LogPosition>();
+  readonly #unsubscribe: (() => void)[];
+  readonly #timer: NodeJS.Timeout;
+  readonly #ending = new AbortController();
+  #collection: LogCollection = 'off';
+  #collecting = new AbortController();
+  #work: Promise<void> = Promise.resolve();
+  /** Since its first session; a candidate collects nothing. */
+  #isActive = false;
+
+  constructor(options: LogCollectorOptions) {
+    this.#options = options;
+    const { events, settings, positions, batchMs, resendMs, writeMs = WRITE_MS } = options;
+    this.feed = new LogFeed({
+      onAttached: () => this.#activate(),
+      onStored: (lines) => positions.stored(lines),
+      ...(batchMs === undefined ? {} : { intervalMs: batchMs }),
+      ...(resendMs === undefined ? {} : { resendMs }),
+    });
+    this.#unsubscribe = [
+      settings.onUpdate(() => this.#apply()),
+      events.on((news) => this.#heard(news)),
+    ];
+    this.#timer = setInterval(() => {
+      void positions.write();
+      this.#look({ status: ['running'] });
+    }, writeMs).unref();
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    this.#ending.abort();
+    clearInterval(this.#timer);
+    for (const end of this.#unsubscribe) end();
+    this.feed[Symbol.dispose]();
+    this.#collecting.abort();
+    await this.#work;
+    await this.#ended();
+    await this.#options.positions.write();
+  }
+
+  #activate(): void {
+    this.#options.events.start();
+    this.#isActive = true;
+    this.#apply();
+  }
+
+  #apply(): void {
+    const { settings, positions } = this.#options;
+    const { logCollection: wanted = 'off' } = settings;
+    if (!this.#isActive || wanted === this.#collection) return;
+    this.#collection = wanted;
+    this.#collecting.abort();
+    this.#collecting = new AbortController();
+    const now = Date.now();
+    this.#next(async () => {
+      await this.#ended();
+      if (wanted !== 'off') {
+        positions.begin(now);
+        return;
+      }
+      this.feed.clear();
+      this.#read.clear();
+      await positions.clear();
+    });
+    this.#look();
+  }
+
+  #heard(news: EngineNews): void {
+    if (this.#collection === 'off') return;
+    if (news.kind === 'up') this.#look();
+    if (news.kind !== 'event') return;
+    const { type, id, name } = news.event;
+    const follower = this.#followers.get(id);
+    if (type === 'container.start') this.#next(() => this.#follow(id));
+    else if (type === 'container.rename') follower?.rename(name);
+    else if (type === 'container.destroy') {
+      // What was read of it may still wait for the hub.
+      void (follower?.ended ?? Promise.resolve()).then(() => {
+        this.#read.delete(id);
+        this.#options.positions.forget(id);
+      });
+    }
+  }
+
+  /** Follows what is there and is not followed. */
+  #look(only: Readonly<Record<string, readonly string[]>> = {}): void {
+    if (this.#collection === 'off' || !this.#options.events.isUp) return;
+    const { signal } = this.#collecting;
+    this.#next(async () => {
+      try {
+        for (const { Id } of await this.#list(only, signal)) this.#follow(Id);
+      } catch (error) {
+        if (!signal.aborted) this.#options.log.warn({ err: error }, 'containers cannot be listed');
+      }
+    });
+  }
+
+  async #list(only: object, signal: AbortSignal): Promise<z.output<typeof listSchema>> {
+    signal.throwIfAborted();
+    const { label } = typeof this.#collection === 'object' ? this.#collection : {};
+    const filters = { ...only, ...(label === undefined ? {} : { label: [label] }) };
+    const reply = await this.#options.engine.request({
+      path: '/containers/json',
+      query: { all: true, filters: JSON.stringify(filters) },
+      signal: AbortSignal.any([signal, AbortSignal.timeout(LIST_MAX_MS)]),
+    });
+    return readReply(listSchema, reply);
+  }
+
+  #follow(id: string): void {
+    const { signal } = this.#collecting;
+    if (signal.aborted || this.#collection === 'off') return;
+    const present = this.#followers.get(id);
+    if (present !== undefined) return present.again();
+    if (this.#followers.size >= LOG_CONTAINERS_MAX_COUNT) {
+      this.#options.log.warn(
+        { container: id },
+        'too many containers: this one’s log is not collected',
+      );
+      return;
+    }
+    const { engine, positions, log } = this.#options;
+    const collection = this.#collection;
+    const follower = new ContainerFollower({
+      id,
+      engine,
+      log,
+      isChosen: (of) => isChosen(collection, of),
+      position: this.#read.get(id) ?? positions.of(id),
+      since: positions.since,
+      put: (line) => this.feed.put(line, signal),
+      signal,
+    });
+    this.#followers.set(id, follower);
+    void follower.ended.then(() => {
+      this.#followers.delete(id);
+      this.#read.delete(id);
+      this.#read.set(id, follower.position);
+      for (const oldest of this.#read.keys()) {
+        if (this.#read.size <= READ_MAX_COUNT) break;
+        this.#read.delete(oldest);
+      }
+    });
+  }
+
+  async #ended(): Promise<void> {
+    await Promise.all([...this.#followers.values()].map(({ ended }) => ended));
+  }
+
+  /** One after the other, and nothing after the end. */
+  #next(step: () => Promise<void> | void): void {
+    this.#work = this.#work.then(async () => {
+      if (!this.#ending.signal.aborted) await step();
+    });
+  }
+}
+
+const listSchema = listOf(z.object({ Id: z.string() }));
+
+function isChosen(collection: LogCollection, of: Readonly<Record<string, string>>): boolean {
+  if (typeof collection === 'string') return collection === 'all';
+  const { label } = collection;
+  const end = label.indexOf('=');
+  if (end === -1) return Object.hasOwn(of, label);
+  return of[label.slice(0, end)] === label.slice(end + 1);
+}

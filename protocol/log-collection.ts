@@ -1,0 +1,57 @@
+import { z } from 'zod';
+import { LOG_CONTAINERS_MAX_COUNT, COLLECTED_LINE_MAX_BYTES } from './limits.ts';
+
+/** Which containers' logs an agent pushes: none, all, or those with a label (of that value, if given). */
+export const logCollectionSchema = z.union([
+  z.enum(['off', 'all']),
+  z.strictObject({
+    label: z
+      .string()
+      .min(1)
+      .max(255)
+      .regex(/^[^=\s]+(?:=.*)?$/, 'a label’s name, or name=value'),
+  }),
+]);
+export type LogCollection = z.infer<typeof logCollectionSchema>;
+
+/** Nanoseconds since 1970 as decimal text: no number holds them. */
+const nanoseconds = z.string().regex(/^\d{1,20}$/);
+
+export const logLineSchema = z.object({
+  /** Place in the batch's `containers`. */
+  container: z.int().nonnegative(),
+  /** A terminal has only the first. */
+  stream: z.enum(['stdout', 'stderr']),
+  /** When the engine took it. */
+  at: nanoseconds,
+  /** How many lines of that container, stream and time came before it. */
+  n: z.int().nonnegative().default(0),
+  /** Without the line end, any characters. */
+  text: z.string().max(COLLECTED_LINE_MAX_BYTES),
+  /** The line was longer. */
+  cut: z.literal(true).optional(),
+});
+
+/** Params of `logs.push`. */
+export const logBatchSchema = z.object({
+  /** New for every process of the agent. */
+  epoch: z.string().min(1).max(64),
+  /** Counts the batches of an epoch. */
+  batch: z.int().positive(),
+  containers: z
+    .array(z.object({ id: z.string().min(1).max(128), name: z.string().max(255) }))
+    .max(LOG_CONTAINERS_MAX_COUNT * 2),
+  lines: z.array(logLineSchema),
+});
+export type LogBatch = z.infer<typeof logBatchSchema>;
+export type LogLine = z.infer<typeof logLineSchema>;
+
+/** Params of `logs.ack`: this batch and all before it are stored. */
+export const logsAckSchema = z.object({ batch: z.int().positive() });
+
+/** Which of two times is later: above 0 if it is the first. */
+export function compareNanoseconds(one: string, other: string): number {
+  if (one.length !== other.length) return one.length - other.length;
+  if (one === other) return 0;
+  return one > other ? 1 : -1;
+}

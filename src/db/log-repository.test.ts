@@ -1,0 +1,140 @@
+import { describe, expect, it } from 'vitest';
+import { temporaryDatabase } from '../../test/support/temporary-database.ts';
+import { type NewLogBatch, type NewLogLine, parseLogLines } from './log-repository.ts';
+
+const BOUNDS = { agentBytes: 1024 * 1024, overallBytes: 16 * 1024 * 1024 };
+const START_S = 1_700_000_000;
+
+function line(number: number, more: Partial<NewLogLine> = {}): NewLogLine {
+  const at = `${START_S + number}000000000`;
+  return { container: 0, stream: 'stdout', at, n: 0, text: `line ${number}`, ...more };
+}
+
+function batch(count: number, lines: NewLogLine[], more: Partial<NewLogBatch> = {}): NewLogBatch {
+  const containers = [{ id: 'c1', name: 'web' }];
+  return { agentId: 'a', serverId: 's', epoch: 'e1', batch: count, containers, lines, ...more };
+}
+
+async function texts(db: ReturnType<typeof temporaryDatabase>['db'], agentIds?: string[]) {
+  const rows = await db.logs.list({ agentIds, limit: 1_000 });
+  return rows.toReversed().flatMap((row) => parseLogLines(row).map(({ text }) => text));
+}
+
+describe('LogRepository', () => {
+  it('keeps lines with their container, output, time and whether they were cut', async () => {
+    const { db } = temporaryDatabase();
+    const cut = line(2, { stream: 'stderr', cut: true });
+    expect(await db.logs.store(batch(1, [line(1), cut]), BOUNDS)).toBe(2);
+    const [row] = await db.logs.list({ limit: 10 });
+    expect(row && parseLogLines(row)).toEqual([
+      {
+        containerId: 'c1',
+        container: 'web',
+        stream: 'stdout',
+        at: (START_S + 1) * 1_000,
+        text: 'line 1',
+        isCut: false,
+      },
+      {
+        containerId: 'c1',
+        container: 'web',
+        stream: 'stderr',
+        at: (START_S + 2) * 1_000,
+        text: 'line 2',
+        isCut: true,
+      },
+    ]);
+  });
+
+  it('stores a batch that comes again only once', async () => {
+    const { db } = temporaryDatabase();
+    await db.logs.store(batch(1, [line(1)]), BOUNDS);
+    await db.logs.store(batch(2, [line(2)]), BOUNDS);
+    expect(await db.logs.store(batch(1, [line(1)]), BOUNDS)).toBe(0);
+    expect(await texts(db)).toEqual(['line 1', 'line 2']);
+  });
+
+  it('leaves out what another process of the agent has brought before', async () => {
+    const { db } = temporaryDatabase();
+    const same = line(2, { n: 1, text: 'line 2 again' });
+    await db.logs.store(batch(7, [line(1), line(2)]), BOUNDS);
+    const again = batch(1, [line(1), line(2), same, line(3)], { epoch: 'e2' });
+    expect(await db.logs.store(again, BOUNDS)).toBe(2);
+    expect(await texts(db)).toEqual(['line 1', 'line 2', 'line 2 again', 'line 3']);
+  });
+
+  it('takes lines whose time is earlier while the same process goes on: its clock was moved', async () => {
+    const { db } = temporaryDatabase();
+    await db.logs.store(batch(1, [line(100)]), BOUNDS);
+    expect(await db.logs.store(batch(2, [line(1)]), BOUNDS)).toBe(1);
+  });
+
+  it('gives a line of the future the time of its arrival, and passes over one of no container', async () => {
+    const { db } = temporaryDatabase();
+    const before = Date.now();
+    const future = line(1, { at: '99999999999999999999' });
+    await db.logs.store(batch(1, [future, line(2, { container: 5 })]), BOUNDS);
+    const rows = await db.logs.list({ limit: 10 });
+    expect(rows.map(({ lastAt }) => lastAt >= before && lastAt <= Date.now())).toEqual([true]);
+    expect(await texts(db)).toEqual(['line 1']);
+  });
+
+  it('keeps the newest of an agent within its bound, and of all within theirs', async () => {
+    const { db } = temporaryDatabase();
+    const text = 'x'.repeat(1_000);
+    const bounds = { agentBytes: 10_000, overallBytes: 15_000 };
+    for (let count = 1; count <= 50; count += 1) {
+      await db.logs.store(batch(count, [line(count, { text: `${count} ${text}` })]), bounds);
+    }
+    const kept = await texts(db);
+    expect(kept.length).toBeGreaterThan(5);
+    expect(await db.logs.bytesOf('a')).toBeLessThanOrEqual(bounds.agentBytes);
+    expect(kept.at(-1)).toMatch(/^50 /);
+    for (let count = 1; count <= 50; count += 1) {
+      const other = batch(count, [line(count, { text })], { agentId: 'b' });
+      await db.logs.store(other, bounds);
+    }
+    expect((await db.logs.bytesOf('a')) + (await db.logs.bytesOf('b'))).toBeLessThanOrEqual(15_000);
+    expect(await texts(db, ['b'])).not.toEqual([]);
+    await db.logs.trim('b', { ...bounds, agentBytes: 1_500 });
+    expect(await texts(db, ['b'])).toHaveLength(1);
+  });
+
+  it('counts what is there when it is opened, and counts anew after a fault', async () => {
+    const { db, client } = temporaryDatabase();
+    await db.logs.store(batch(1, [line(1)]), BOUNDS);
+    const bytes = await db.logs.bytesOf('a');
+    client.exec(
+      `CREATE TRIGGER refuse BEFORE INSERT ON log_epochs BEGIN SELECT RAISE(ABORT, 'x'); END`,
+    );
+    await expect(db.logs.store(batch(2, [line(2)]), BOUNDS)).rejects.toMatchObject({
+      name: 'DatabaseError',
+    });
+    expect(await db.logs.bytesOf('a')).toBe(bytes);
+    client.exec('DROP TRIGGER refuse');
+    expect(await db.logs.store(batch(2, [line(2)]), BOUNDS)).toBe(1);
+  });
+
+  it('remembers only so many containers of an agent', async () => {
+    const { db, client } = temporaryDatabase();
+    for (let count = 1; count <= 3; count += 1) {
+      const containers = Array.from({ length: 1_000 }, (_, at) => ({
+        id: `${count}-${at}`,
+        name: '',
+      }));
+      const lines = containers.map((_, container) => line(count, { container }));
+      await db.logs.store(batch(count, lines, { containers }), BOUNDS);
+    }
+    expect(client.prepare('SELECT count(*) FROM log_positions').pluck().get()).toBe(2_000);
+  });
+
+  it('forgets all of an agent', async () => {
+    const { db } = temporaryDatabase();
+    await db.logs.store(batch(1, [line(1)]), BOUNDS);
+    await db.logs.store(batch(1, [line(2)], { agentId: 'b' }), BOUNDS);
+    await db.logs.forget('a');
+    expect(await texts(db)).toEqual(['line 2']);
+    expect(await db.logs.bytesOf('a')).toBe(0);
+    expect(await db.logs.store(batch(1, [line(1)]), BOUNDS)).toBe(1);
+  });
+});

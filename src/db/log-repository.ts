@@ -1,0 +1,259 @@
+import { and, asc, desc, eq, gte, inArray, lt, lte, or, type SQL, sql } from 'drizzle-orm';
+import { z } from 'zod';
+import type { Connection } from './connection.ts';
+import { LogPlaces, PlaceTable } from './log-places.ts';
+import { logBatches, logEpochs, logPositions } from './schema.ts';
+
+/** A batch of lines as an agent pushes it; times in nanoseconds since the epoch, as text. */
+export interface NewLogBatch {
+  readonly agentId: string;
+  readonly serverId: string;
+  readonly epoch: string;
+  readonly batch: number;
+  readonly containers: readonly { readonly id: string; readonly name: string }[];
+  readonly lines: readonly NewLogLine[];
+}
+
+export interface NewLogLine {
+  /** Place in `containers`. */
+  readonly container: number;
+  readonly stream: 'stdout' | 'stderr';
+  readonly at: string;
+  readonly n: number;
+  readonly text: string;
+  readonly cut?: true | undefined;
+}
+
+/** What may be kept. */
+export interface LogBounds {
+  readonly agentBytes: number;
+  readonly overallBytes: number;
+}
+
+/** A stored batch, its lines as JSON: see `parseLogLines`. */
+export type LogBatchRow = typeof logBatches.$inferSelect;
+
+export interface LogFilter {
+  readonly agentIds?: readonly string[] | undefined;
+  /** With lines of then or later, or before. */
+  readonly since?: number | undefined;
+  readonly until?: number | undefined;
+  /** The last batch of the page before. */
+  readonly after?: Pick<LogBatchRow, 'lastAt' | 'id'> | undefined;
+  readonly limit: number;
+}
+
+const NANOSECOND_DIGITS_PAST_MS = 6;
+/** What a row takes beside its texts. */
+const ROW_BYTES = 256;
+/** Batches looked at together when the oldest have to go. */
+const EVICTED_AT_ONCE_COUNT = 64;
+
+/** Container, stream (0: stdout, 1: stderr), milliseconds since the epoch, text; 1 if it was cut. */
+const linesSchema = z.array(
+  z.tuple([z.int(), z.union([z.literal(0), z.literal(1)]), z.int(), z.string()], z.literal(1)),
+);
+type StoredLine = z.infer<typeof linesSchema>[number];
+
+/** The logs of containers. Methods throw DatabaseError. */
+export class LogRepository {
+  readonly #connection: Connection;
+  readonly #places: PlaceTable;
+  /** Of each agent whose batches were counted, and of all. */
+  readonly #bytes = new Map<string, number>();
+  #overall: number | undefined;
+
+  constructor(connection: Connection) {
+    this.#connection = connection;
+    this.#places = new PlaceTable(connection);
+  }
+
+  /** Stores what is new of a batch, and lets the oldest go. Answers how many lines were new. */
+  async store(batch: NewLogBatch, bounds: LogBounds): Promise<number> {
+    try {
+      return await this.#connection.transaction(() => {
+        if (this.#isStored(batch)) return 0;
+        const lines = this.#newLines(batch);
+        if (lines.length > 0) this.#insert(batch, lines);
+        this.#note(batch);
+        this.#evict(batch.agentId, bounds);
+        return lines.length;
+      });
+    } catch (error) {
+      // What was counted was undone.
+      this.#bytes.delete(batch.agentId);
+      this.#overall = undefined;
+      throw error;
+    }
+  }
+
+  /** Batches with lines of a time, those with the latest lines first. */
+  async list({ agentIds, since, until, after, limit }: LogFilter): Promise<LogBatchRow[]> {
+    const conditions: (SQL | undefined)[] = [
+      agentIds && inArray(logBatches.agentId, [...agentIds]),
+      since === undefined ? undefined : gte(logBatches.lastAt, since),
+      until === undefined ? undefined : lt(logBatches.firstAt, until),
+      after === undefined
+        ? undefined
+        : and(
+            lte(logBatches.lastAt, after.lastAt),
+            or(lt(logBatches.lastAt, after.lastAt), lt(logBatches.id, after.id)),
+          ),
+    ];
+    return this.#connection.run(() =>
+      this.#connection.orm
+        .select()
+        .from(logBatches)
+        .where(and(...conditions))
+        .orderBy(desc(logBatches.lastAt), desc(logBatches.id))
+        .limit(limit)
+        .all(),
+    );
+  }
+
+  /** Holds an agent to what may be kept. */
+  async trim(agentId: string, bounds: LogBounds): Promise<void> {
+    await this.#connection.transaction(() => this.#evict(agentId, bounds));
+  }
+
+  /** Bytes kept of an agent. */
+  async bytesOf(agentId: string): Promise<number> {
+    return this.#connection.run(() => this.#sum(agentId));
+  }
+
+  /** Forgets all of an agent. */
+  async forget(agentId: string): Promise<void> {
+    const { orm } = this.#connection;
+    await this.#connection.transaction(() => {
+      orm.delete(logBatches).where(eq(logBatches.agentId, agentId)).run();
+      orm.delete(logPositions).where(eq(logPositions.agentId, agentId)).run();
+      orm.delete(logEpochs).where(eq(logEpochs.agentId, agentId)).run();
+    });
+    this.#bytes.delete(agentId);
+    this.#overall = undefined;
+  }
+
+  /** An agent sends a batch again whose acknowledgement it did not get. */
+  #isStored({ agentId, epoch, batch }: NewLogBatch): boolean {
+    const last = this.#connection.orm
+      .select()
+      .from(logEpochs)
+      .where(eq(logEpochs.agentId, agentId))
+      .get();
+    return last !== undefined && last.epoch === epoch && batch <= last.batch;
+  }
+
+  #newLines(batch: NewLogBatch): StoredLine[] {
+    const now = Date.now();
+    const places = new LogPlaces(this.#places, batch);
+    const lines: StoredLine[] = [];
+    for (const line of batch.lines) {
+      const container = batch.containers[line.container];
+      if (container === undefined || !places.isNew(container.id, line)) continue;
+      const stream = line.stream === 'stdout' ? 0 : 1;
+      // A clock that is ahead would keep its lines on top of all others.
+      const at = Math.min(now, Number(line.at.slice(0, -NANOSECOND_DIGITS_PAST_MS)));
+      const stored: StoredLine = [line.container, stream, at, line.text];
+      lines.push(line.cut === true ? [...stored, 1] : stored);
+    }
+    places.write(now);
+    return lines;
+  }
+
+  #insert({ agentId, serverId, containers }: NewLogBatch, stored: readonly StoredLine[]): void {
+    const lines = JSON.stringify(stored);
+    const names = JSON.stringify(containers.map(({ id, name }) => [id, name]));
+    const bytes = ROW_BYTES + Buffer.byteLength(lines) + Buffer.byteLength(names);
+    const [agentBytes, overall] = [this.#sum(agentId), this.#sumOverall()];
+    let [firstAt, lastAt] = [Number.POSITIVE_INFINITY, 0];
+    for (const [, , at] of stored) {
+      firstAt = Math.min(firstAt, at);
+      lastAt = Math.max(lastAt, at);
+    }
+    const row = { agentId, serverId, firstAt, lastAt, bytes, containers: names, lines };
+    this.#connection.orm.insert(logBatches).values(row).run();
+    this.#bytes.set(agentId, agentBytes + bytes);
+    this.#overall = overall + bytes;
+  }
+
+  #note({ agentId, epoch, batch }: NewLogBatch): void {
+    this.#connection.orm
+      .insert(logEpochs)
+      .values({ agentId, epoch, batch })
+      .onConflictDoUpdate({ target: logEpochs.agentId, set: { epoch, batch } })
+      .run();
+  }
+
+  #evict(agentId: string, { agentBytes, overallBytes }: LogBounds): void {
+    const ofAgent = eq(logBatches.agentId, agentId);
+    while (this.#sum(agentId) > agentBytes)
+      this.#dropOldest(ofAgent, this.#sum(agentId) - agentBytes);
+    while (this.#sumOverall() > overallBytes) {
+      this.#dropOldest(undefined, this.#sumOverall() - overallBytes);
+    }
+  }
+
+  #dropOldest(of: SQL | undefined, excess: number): void {
+    const { orm } = this.#connection;
+    const { id, agentId, bytes } = logBatches;
+    const oldest = orm
+      .select({ id, agentId, bytes })
+      .from(logBatches)
+      .where(of)
+      .orderBy(asc(id))
+      .limit(EVICTED_AT_ONCE_COUNT)
+      .all();
+    let left = excess;
+    for (const row of oldest) {
+      if (left <= 0) break;
+      const sum = this.#sum(row.agentId);
+      const overall = this.#sumOverall();
+      orm.delete(logBatches).where(eq(id, row.id)).run();
+      left -= row.bytes;
+      this.#bytes.set(row.agentId, sum - row.bytes);
+      this.#overall = overall - row.bytes;
+    }
+  }
+
+  #sum(agentId: string): number {
+    const known = this.#bytes.get(agentId) ?? this.#total(eq(logBatches.agentId, agentId));
+    this.#bytes.set(agentId, known);
+    return known;
+  }
+
+  #sumOverall(): number {
+    this.#overall ??= this.#total(undefined);
+    return this.#overall;
+  }
+
+  #total(of: SQL | undefined): number {
+    const sum = sql<number>`coalesce(sum(${logBatches.bytes}), 0)`;
+    const [row] = this.#connection.orm.select({ sum }).from(logBatches).where(of).all();
+    return row?.sum ?? 0;
+  }
+}
+
+/** A line with its container's id and name; milliseconds since the epoch. */
+export interface StoredLogLine {
+  readonly containerId: string;
+  readonly container: string;
+  readonly stream: 'stdout' | 'stderr';
+  readonly at: number;
+  readonly text: string;
+  readonly isCut: boolean;
+}
+
+const containersSchema = z.array(z.tuple([z.string(), z.string()]));
+
+/** The lines of a stored batch in the order in which they came. */
+export function parseLogLines({
+  containers,
+  lines,
+}: Pick<LogBatchRow, 'containers' | 'lines'>): StoredLogLine[] {
+  const names = containersSchema.parse(JSON.parse(containers));
+  return linesSchema.parse(JSON.parse(lines)).map(([index, stream, at, text, ...cut]) => {
+    const [containerId = '', container = ''] = names[index] ?? [];
+    const isCut = cut.length > 0;
+    return { containerId, container, stream: stream === 0 ? 'stdout' : 'stderr', at, text, isCut };
+  });
+}

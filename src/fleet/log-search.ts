@@ -1,0 +1,131 @@
+import type { TomoDatabase } from '../db/database.ts';
+import { type LogBatchRow, parseLogLines, type StoredLogLine } from '../db/log-repository.ts';
+
+/** Where a line stands in the order of the search: by time, then by arrival. */
+export interface LinePosition {
+  readonly at: number;
+  readonly batch: number;
+  readonly index: number;
+}
+
+export interface FoundLine extends StoredLogLine {
+  readonly serverId: string;
+  readonly position: LinePosition;
+}
+
+export interface LogQuery {
+  readonly text?: string | undefined;
+  readonly container?: string | undefined;
+  readonly stream?: 'stdout' | 'stderr' | undefined;
+  readonly agentIds?: readonly string[] | undefined;
+  readonly since?: number | undefined;
+  readonly until?: number | undefined;
+  /** The last line of the page before. */
+  readonly after?: LinePosition | undefined;
+}
+
+/** Few, because a step holds up everything else: at most a mebibyte of lines. */
+const BATCHES_A_STEP_COUNT = 4;
+/** Shorter than what begins an id in anybody's mouth, names would be taken for ids. */
+const ID_MIN_CHARS = 6;
+
+/**
+ * Searches the stored batches from the latest on, and gives the lines that fit in the order of their
+ * times, although the times of the batches overlap.
+ */
+export class LogSearch {
+  readonly #logs: TomoDatabase['logs'];
+  readonly #query: LogQuery;
+  /** The text as it stands in stored JSON. */
+  readonly #needle: string;
+  /** Found, and maybe not the next: latest first. */
+  #waiting: FoundLine[] = [];
+  #last: Pick<LogBatchRow, 'lastAt' | 'id'> | undefined;
+  #isDone = false;
+
+  constructor(logs: TomoDatabase['logs'], query: LogQuery) {
+    this.#logs = logs;
+    this.#query = query;
+    this.#needle = JSON.stringify(query.text ?? '')
+      .slice(1, -1)
+      .toLowerCase();
+  }
+
+  get isDone(): boolean {
+    return this.#isDone;
+  }
+
+  /** A place before which everything that fits was given. */
+  get reached(): LinePosition | undefined {
+    if (this.#last === undefined) return this.#query.after;
+    return {
+      at: this.#last.lastAt,
+      batch: Number.MAX_SAFE_INTEGER,
+      index: Number.MAX_SAFE_INTEGER,
+    };
+  }
+
+  /** The next lines that fit; none does not mean that there are no more. */
+  async step(): Promise<FoundLine[]> {
+    const { agentIds, since, until, after } = this.#query;
+    const rows = await this.#logs.list({
+      agentIds,
+      since,
+      until: earlier(until, after === undefined ? undefined : after.at + 1),
+      after: this.#last,
+      limit: BATCHES_A_STEP_COUNT,
+    });
+    for (const row of rows) if (this.#mayFit(row)) this.#waiting.push(...this.#fitting(row));
+    this.#waiting.sort(byPosition);
+    const { lastAt, id } = rows.at(-1) ?? {};
+    if (lastAt === undefined || id === undefined || rows.length < BATCHES_A_STEP_COUNT) {
+      this.#isDone = true;
+      return this.#waiting.splice(0);
+    }
+    this.#last = { lastAt, id };
+    // What is still to come can be as late as the last batch's latest line.
+    const end = this.#waiting.findIndex(({ at }) => at <= lastAt);
+    return this.#waiting.splice(0, end === -1 ? this.#waiting.length : end);
+  }
+
+  /** Most batches are passed over by a look at their text. */
+  #mayFit({ lines }: LogBatchRow): boolean {
+    return this.#needle === '' || lines.toLowerCase().includes(this.#needle);
+  }
+
+  #fitting(row: LogBatchRow): FoundLine[] {
+    const { id: batch, serverId } = row;
+    const text = this.#query.text?.toLowerCase();
+    return parseLogLines(row).flatMap((line, index) => {
+      const position = { at: line.at, batch, index };
+      if (text !== undefined && !line.text.toLowerCase().includes(text)) return [];
+      return this.#fits(line) && this.#isAfter(position) ? [{ ...line, serverId, position }] : [];
+    });
+  }
+
+  #fits({ at, stream, container, containerId }: StoredLogLine): boolean {
+    const { since = 0, until = Number.POSITIVE_INFINITY, ...wanted } = this.#query;
+    if (at < since || at >= until) return false;
+    if (wanted.stream !== undefined && stream !== wanted.stream) return false;
+    const { container: name } = wanted;
+    if (name === undefined || container === name) return true;
+    return name.length >= ID_MIN_CHARS && containerId.startsWith(name);
+  }
+
+  #isAfter(position: LinePosition): boolean {
+    const { after } = this.#query;
+    return after === undefined || byPosition({ position: after }, { position }) < 0;
+  }
+}
+
+type Placed = Pick<FoundLine, 'position'>;
+
+/** The latest first; of one time the one that arrived last. */
+function byPosition({ position: one }: Placed, { position: other }: Placed): number {
+  return other.at - one.at || other.batch - one.batch || other.index - one.index;
+}
+
+function earlier(one: number | undefined, other: number | undefined): number | undefined {
+  if (one === undefined || other === undefined) return one ?? other;
+  return Math.min(one, other);
+}

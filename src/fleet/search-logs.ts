@@ -1,0 +1,141 @@
+import { setImmediate as nextTurn } from 'node:timers/promises';
+import { z } from 'zod';
+import { TomoError } from '../../protocol/errors.ts';
+import { LOG_SEARCH_MAX_MS } from '../../protocol/limits.ts';
+import type { Caller } from './fleet.ts';
+import { type FleetContext, isoTime } from './fleet-context.ts';
+import { type FoundLine, type LinePosition, LogSearch } from './log-search.ts';
+import { matchingAgents } from './matching-agents.ts';
+import type { ArgsOf, OperationResult } from './operations.ts';
+
+/** Of all lines of one page: what clients show of a result. */
+const TEXTS_MAX_CHARS = 40_000;
+
+type SearchResult = OperationResult<'search_logs'>;
+
+/**
+ * Lines of collected logs, the newest first, a page at a time. Throws INVALID_PARAMS, UNKNOWN_SERVER
+ * and COMMAND_CANCELLED.
+ */
+export async function searchLogs(
+  context: FleetContext,
+  args: ArgsOf<'search_logs'>,
+  { signal }: Caller,
+): Promise<SearchResult> {
+  const { server_ids, labels, since, until, cursor, limit } = args;
+  const after = cursor === undefined ? undefined : positionOf(cursor);
+  const agentIds = await chosenAgents(context, { server_ids, labels });
+  const search = new LogSearch(context.db.logs, {
+    ...args,
+    agentIds,
+    since: since === undefined ? undefined : Date.parse(since),
+    until: until === undefined ? undefined : Date.parse(until),
+    after,
+  });
+  const page = new Page(limit);
+  const deadline = performance.now() + LOG_SEARCH_MAX_MS;
+  while (!page.isFull && !search.isDone) {
+    if (signal?.aborted === true) {
+      throw new TomoError('COMMAND_CANCELLED', 'The search was cancelled.');
+    }
+    if (performance.now() > deadline) {
+      return {
+        ...page.result(search.reached),
+        note: `Searched for ${LOG_SEARCH_MAX_MS / 1_000} s: pass next_cursor to search on, or name server_ids, since or until.`,
+      };
+    }
+    page.add(await search.step());
+    // Everything else of this process has its turn between two steps.
+    await nextTurn();
+  }
+  const result = page.result(search.isDone ? undefined : search.reached);
+  if (page.count > 0 || cursor !== undefined) return result;
+  return { ...result, note: NOTHING_FOUND };
+}
+
+const NOTHING_FOUND =
+  'Nothing found. Logs are collected only where configure_agents has switched log_collection on, and from then on.';
+
+/** The first lines that were found. */
+class Page {
+  readonly #limit: number;
+  readonly #lines: FoundLine[] = [];
+  #chars = 0;
+  #isFull = false;
+
+  constructor(limit: number) {
+    this.#limit = limit;
+  }
+
+  get isFull(): boolean {
+    return this.#isFull;
+  }
+
+  get count(): number {
+    return this.#lines.length;
+  }
+
+  add(found: readonly FoundLine[]): void {
+    for (const line of found) {
+      this.#chars += line.text.length;
+      const isOver = this.#chars > TEXTS_MAX_CHARS && this.#lines.length > 0;
+      if (isOver || this.#lines.length >= this.#limit) {
+        this.#isFull = true;
+        return;
+      }
+      this.#lines.push(line);
+    }
+  }
+
+  /** `reached`: how far the search has come, if it has not come to its end. */
+  result(reached: LinePosition | undefined): SearchResult {
+    const next = this.#isFull ? this.#lines.at(-1)?.position : reached;
+    return {
+      lines: this.#lines.map(({ serverId, container, stream, at, text, isCut }) => ({
+        server_id: serverId,
+        container,
+        stream,
+        at: isoTime(at),
+        text,
+        ...(isCut ? { cut: true as const } : {}),
+      })),
+      ...(next === undefined ? {} : { next_cursor: cursorOf(next) }),
+    };
+  }
+}
+
+async function chosenAgents(
+  { db }: FleetContext,
+  selection: Pick<ArgsOf<'search_logs'>, 'server_ids' | 'labels'>,
+): Promise<string[] | undefined> {
+  if (selection.server_ids === undefined && selection.labels === undefined) return undefined;
+  const rows = await matchingAgents(db, selection);
+  const found = new Set(rows.map(({ serverId }) => serverId));
+  const missing = selection.server_ids?.filter((serverId) => !found.has(serverId)) ?? [];
+  if (missing.length === 0) return rows.map(({ id }) => id);
+  throw new TomoError(
+    'UNKNOWN_SERVER',
+    `No such agent: ${missing.join(', ')}${selection.labels === undefined ? '' : ' (with these labels)'}. list_agents shows the servers there are.`,
+    { facts: { server_ids: missing } },
+  );
+}
+
+const positionSchema = z.tuple([z.int(), z.int(), z.int()]);
+
+function cursorOf({ at, batch, index }: LinePosition): string {
+  return Buffer.from(JSON.stringify([at, batch, index])).toString('base64url');
+}
+
+function positionOf(cursor: string): LinePosition {
+  try {
+    const text = Buffer.from(cursor, 'base64url').toString();
+    const [at, batch, index] = positionSchema.parse(JSON.parse(text));
+    return { at, batch, index };
+  } catch (cause) {
+    throw new TomoError(
+      'INVALID_PARAMS',
+      'cursor is not one of search_logs: pass next_cursor of the page before, or leave it out.',
+      { cause },
+    );
+  }
+}

@@ -104,7 +104,7 @@ async function prepare(started: Started, parts: Parts): Promise<Connection> {
     ceiling: new Ceiling(options.access, state, log),
     credentials: new Credentials({ state, registerCode, log }),
     settings: parts.settings,
-    sampler: new MetricsSampler(parts.engine),
+    sampler: new MetricsSampler(parts.engine, { containers: parts.engine }),
   };
   const shell = shellFinder(started);
   const commands = new RunningCommands({

@@ -62,6 +62,12 @@ export const CALL_MARGIN_MS = 5_000;
 
 /** Largest notification of an agent about itself or its server; a larger one is ignored. */
 export const REPORT_MAX_BYTES = 64 * 1024;
+/** Containers, file systems, interfaces, processors and sensors in one report of metrics. */
+export const METRICS_CONTAINERS_MAX_COUNT = 300;
+export const METRICS_DISKS_MAX_COUNT = 64;
+export const METRICS_INTERFACES_MAX_COUNT = 64;
+export const METRICS_CORES_MAX_COUNT = 512;
+export const METRICS_SENSORS_MAX_COUNT = 64;
 /** Characters kept of the message of an agent's error. */
 export const ERROR_TEXT_MAX_CHARS = 2_000;
 /** Largest `data` of an agent's error that is kept; a larger one is left out. */

@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { LOG_CONTAINERS_MAX_COUNT, COLLECTED_LINE_MAX_BYTES } from './limits.ts';
+import { COLLECTED_LINE_MAX_BYTES, LOG_CONTAINERS_MAX_COUNT } from './limits.ts';
 
 /** Which containers' logs an agent pushes: none, all, or those with a label (of that value, if given). */
 export const logCollectionSchema = z.union([

@@ -25,7 +25,7 @@ export interface Routes {
   agent(request: IncomingMessage, stream: Duplex, head: Buffer): void;
   ready(): boolean;
   /** Prometheus text; answers 401 by itself where the caller may not see it. */
-  metrics(request: IncomingMessage, response: ServerResponse): void;
+  metrics(request: IncomingMessage, response: ServerResponse): Promise<void>;
 }
 
 export interface ListenOptions {

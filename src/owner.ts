@@ -17,7 +17,7 @@ import { TokenRotation } from './fleet/token-rotation.ts';
 import { HttpListener, type Routes } from './http-listener.ts';
 import { AccessTokens } from './mcp/access-tokens.ts';
 import { McpHttp } from './mcp/http.ts';
-import { prometheusText } from './prometheus.ts';
+import type { ExpositionSource, PrometheusExposition } from './prometheus.ts';
 import { StartError } from './start-error.ts';
 import { serverCertificate } from './tls/server-certificate.ts';
 
@@ -86,6 +86,7 @@ async function startParts(
     clientAddress,
     log,
   });
+  const exposition = new LateExposition({ hub, db });
   const housekeeping = new Housekeeping(db, log);
   const tokenRotation = new TokenRotation({ db, hub, log });
   const stop = async (): Promise<void> => {
@@ -94,6 +95,7 @@ async function startParts(
   };
   const close = async (): Promise<void> => {
     housekeeping[Symbol.dispose]();
+    exposition[Symbol.dispose]();
     await mcp[Symbol.asyncDispose]();
     hub.terminate();
     await listener[Symbol.asyncDispose]();
@@ -101,7 +103,7 @@ async function startParts(
     db.close();
   };
   return {
-    routes: routesOf(hub, mcp, tokens),
+    routes: routesOf(hub, { mcp, tokens, exposition }),
     publicUrl,
     owner: { fleet, ceiling, isInstalling: () => fleet.isInstalling, stop, close },
   };
@@ -131,15 +133,48 @@ function agentsPin(serving: Serving, listener: HttpListener): string | null | un
   return throughProxy ? null : listener.fingerprint;
 }
 
-function routesOf(hub: AgentHub, mcp: McpHttp, tokens: AccessTokens): Routes {
+/** Its library is loaded when somebody asks: most hubs are never scraped. */
+class LateExposition implements Disposable {
+  readonly #source: ExpositionSource;
+  #loaded: Promise<PrometheusExposition> | undefined;
+  #exposition: PrometheusExposition | undefined;
+
+  constructor(source: ExpositionSource) {
+    this.#source = source;
+  }
+
+  async text(): Promise<string> {
+    this.#loaded ??= this.#load();
+    return await (await this.#loaded).text();
+  }
+
+  [Symbol.dispose](): void {
+    this.#exposition?.[Symbol.dispose]();
+  }
+
+  async #load(): Promise<PrometheusExposition> {
+    const { PrometheusExposition: Exposition } = await import('./prometheus.ts');
+    this.#exposition = new Exposition(this.#source);
+    return this.#exposition;
+  }
+}
+
+interface RouteParts {
+  readonly mcp: McpHttp;
+  readonly tokens: AccessTokens;
+  readonly exposition: LateExposition;
+}
+
+function routesOf(hub: AgentHub, { mcp, tokens, exposition }: RouteParts): Routes {
   return {
     mcp: (request, response) => mcp.handle(request, response),
     agent: (request, stream, head) => hub.accept(request, stream, head),
     ready: () => true,
-    metrics: (request, response) => {
+    metrics: async (request, response) => {
       const allowed = tokens.match(request.headers.authorization) !== undefined;
+      const text = allowed ? await exposition.text() : 'Bearer token missing or wrong.\n';
       response.writeHead(allowed ? 200 : 401, { 'Content-Type': 'text/plain; version=0.0.4' });
-      response.end(allowed ? prometheusText(hub.counters) : 'Bearer token missing or wrong.\n');
+      response.end(text);
     },
   };
 }
@@ -151,7 +186,10 @@ const NOT_READY: Routes = {
   },
   agent: (_request, stream) => refuseUpgrade(stream, '503 Service Unavailable'),
   ready: () => false,
-  metrics: (_request, response) => response.writeHead(503).end(),
+  metrics: (_request, response) => {
+    response.writeHead(503).end();
+    return Promise.resolve();
+  },
 };
 
 function openDatabaseOf(dataDir: string): Promise<TomoDatabase> {

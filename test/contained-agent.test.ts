@@ -1,4 +1,7 @@
+import { execFileSync } from 'node:child_process';
+import { readFileSync } from 'node:fs';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
+import { metricsSchema } from '../protocol/telemetry.ts';
 import { makeAgentImage } from './support/agent-image.ts';
 import { requireBaseImage } from './support/base-image.ts';
 import { ContainedAgent } from './support/contained-agent.ts';
@@ -60,6 +63,28 @@ describe.runIf(isPossible)('an agent in its container', () => {
     expect(
       await hub.call('e', 'docker.containers.exec', { container: name, command: 'echo in' }),
     ).toMatchObject({ result: { stdout: 'in\n' } });
+  });
+
+  it('measures the server it runs on, not its container', async () => {
+    const hub = await connected();
+    const [size = 0, used = 0] =
+      execFileSync('df', ['-B1', '--output=size,used', '/'], {
+        encoding: 'utf8',
+      })
+        .split('\n', 2)[1]
+        ?.trim()
+        .split(/\s+/)
+        .map(Number) ?? [];
+    const metrics = metricsSchema.parse((await hub.call('m', 'metrics.get'))['result']);
+    const root = metrics.disks?.find(({ mount }) => mount === '/');
+    expect(root?.total).toBe(size);
+    // Other tests write meanwhile.
+    expect(Math.abs((root?.used ?? 0) - used) / size).toBeLessThan(0.01);
+    for (const { mount } of metrics.disks ?? []) expect(mount).not.toMatch(/^\/(?:host|etc|data)/);
+    const interfaces = readFileSync('/proc/1/net/dev', 'utf8');
+    for (const network of metrics.network ?? []) expect(interfaces).toContain(network.interface);
+    const names = metrics.container_usage?.map(({ name }) => name);
+    expect(names).toContain(agent.name);
   });
 
   it('is healthy exactly while it is authenticated', async () => {

@@ -144,6 +144,8 @@ describe.skipIf(host === undefined)('logs and stats of containers on a real engi
       memory_limit: 0,
       network_rx: 0,
       network_tx: 0,
+      block_read: 0,
+      block_write: 0,
     });
   });
 });

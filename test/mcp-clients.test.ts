@@ -15,6 +15,7 @@ const TOOLS = [
   'run_on_agents',
   'get_command_history',
   'get_agent_events',
+  'get_agent_metrics',
   'install_agent',
   'configure_agents',
   'rotate_agent_token',
@@ -74,6 +75,26 @@ describe.each(CASES)('$kind over $transport', ({ kind, transport }) => {
     expect(commands.structuredContent).toMatchObject({
       commands: expect.arrayContaining([expect.objectContaining({ method: 'agent.ping' })]),
     });
+  });
+
+  it('shows metrics over time as text, as data and as a picture', async () => {
+    const client = await connect(started, kind, server[transport]);
+    // The agent's first report comes a moment after it has connected; the first chart loads its library.
+    const { content, structuredContent } = await vi.waitFor(async () => {
+      const args = { server_id: 'web-1', metrics: ['cpu', 'memory'], format: 'chart' };
+      const answer = await client.callTool('get_agent_metrics', args);
+      expect(answer.structuredContent).not.toHaveProperty('note');
+      return answer;
+    }, 50_000);
+    expect(structuredContent).toMatchObject({
+      server_id: 'web-1',
+      series: [
+        { metric: 'cpu', unit: 'percent', last: expect.any(Number) },
+        { metric: 'memory', unit: 'bytes', last: expect.any(Number) },
+      ],
+    });
+    expect(content[0]?.text).toContain('memory (bytes): min ');
+    expect(content[1]).toMatchObject({ type: 'image', mimeType: 'image/png' });
   });
 
   it('gives an error its code and its next step', async () => {

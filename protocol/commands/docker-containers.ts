@@ -159,7 +159,7 @@ export const dockerContainerCommands = {
     environments: ['Config.Env'],
   }),
   'docker.containers.stats': defineCommand({
-    summary: 'A container’s processor, memory and network use: one sample, or one a second.',
+    summary: 'A container’s processor, memory, network and disk use: one sample, or one a second.',
     params: statsParams,
     result: z.looseObject({
       cpu_percent: z.number().describe('100 is one processor.'),
@@ -169,6 +169,8 @@ export const dockerContainerCommands = {
       network_tx: z.number(),
       samples: z.number().int().optional().describe('With stream: how many; this is the last.'),
       ended: z.enum(['container_removed', 'timeout']).optional(),
+      block_read: z.number().describe('Bytes since the container started.'),
+      block_write: z.number(),
     }),
     access: 'read',
     streams: 'newest',

@@ -147,7 +147,8 @@ export const systemCommands = {
     access: 'read',
   }),
   'system.get_metrics': defineCommand({
-    summary: 'Processor, memory, disk and container counts of this moment.',
+    summary:
+      'Processors, load, memory, swap, disks, network, temperatures and containers of this moment.',
     params: noParams,
     result: metricsSchema,
     access: 'read',

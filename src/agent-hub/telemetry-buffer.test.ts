@@ -54,6 +54,57 @@ describe('what an agent reports', () => {
     expect(test.hub.connected(agentId)).toBeDefined();
   });
 
+  it('is kept of its containers too, and of the server what older agents do not tell', async () => {
+    const { test, joined } = await oneAgent();
+    const { agent, agentId } = joined;
+    agent.notify('metrics.update', { ...METRICS, ...MORE, container_usage: [container('web')] });
+    await settled(test, joined);
+    await test.hub.telemetry.flush();
+    expect(await test.database.db.metrics.latest(agentId)).toMatchObject({
+      load: 1.5,
+      networkTx: 20,
+      diskRead: null,
+      temperature: 61,
+    });
+    expect(containerRows(test)).toMatchObject([
+      {
+        agent_id: agentId,
+        container: 'web',
+        cpu: 150,
+        memory_used: 5,
+        network_rx: 1,
+        disk_write: 4,
+      },
+    ]);
+  });
+
+  it('is kept as far as it is understood: a figure of another shape is left out alone', async () => {
+    const { test, joined } = await oneAgent();
+    const { agent, agentId } = joined;
+    agent.notify('metrics.update', { ...METRICS, load: 'high', swap: { used: -1 }, load_max: 7 });
+    await settled(test, joined);
+    const metrics = test.hub.telemetry.latestMetrics(agentId)?.metrics;
+    expect(metrics).toEqual({ ...METRICS, load_max: 7 });
+  });
+
+  it('is bounded in containers: what is too much of one agent, or of all, is dropped and counted', async () => {
+    const { test, joined } = await oneAgent();
+    const { telemetry } = test.hub;
+    const metrics = (count: number) => ({
+      ...METRICS,
+      container_usage: Array.from({ length: count }, (_, n) => container(`c${n}`)),
+    });
+    telemetry.metrics(joined.agentId, metrics(200), 1);
+    telemetry.metrics(joined.agentId, metrics(101), 2);
+    expect(telemetry.dropped).toBe(101);
+    for (let n = 0; n < 20; n += 1) telemetry.metrics(`agent-${n}`, metrics(300), 1);
+    expect(telemetry.dropped).toBe(401);
+    await telemetry.flush();
+    expect(containerRows(test)).toHaveLength(200 + 19 * 300);
+    telemetry.metrics(joined.agentId, metrics(300), 3);
+    expect(telemetry.dropped).toBe(401);
+  });
+
   it('is forgotten with the agent’s connection', async () => {
     const { test, joined } = await oneAgent();
     const { agent, agentId } = joined;
@@ -225,6 +276,26 @@ describe('a database that refuses', () => {
     expect(await test.row(agentId)).toMatchObject({ lastSeen: 4_000_000_000_000 });
   });
 });
+
+const MORE = {
+  load: [1.5, 1, 0.5],
+  network_io: { rx: 10, tx: 20 },
+  temperatures: [
+    { sensor: 'a', celsius: 40 },
+    { sensor: 'b', celsius: 61 },
+  ],
+};
+
+function container(name: string) {
+  const since = { network_rx: 100, network_tx: 100, block_read: 100, block_write: 100 };
+  const rates = { network_rx: 1, network_tx: 2, block_read: 3, block_write: 4 };
+  const memory = { memory_usage: 5, memory_limit: 10 };
+  return { id: 'abc', name, cpu_percent: 150, ...memory, ...since, rates };
+}
+
+function containerRows({ database }: TestHub): unknown[] {
+  return database.client.prepare('SELECT * FROM agent_container_metrics').all();
+}
 
 async function oneAgent(timings = {}): Promise<{ test: TestHub; joined: Joined }> {
   const test = await startHub({ timings });

@@ -3,7 +3,9 @@ import { z } from 'zod';
 import type { Health, Metrics, MoveFailure } from '../../protocol/telemetry.ts';
 import type { TomoDatabase } from '../db/database.ts';
 import type { NewEvent } from '../db/event-repository.ts';
-import type { Measurement } from '../db/metrics-repository.ts';
+import type { ContainerMeasurement, Measurement } from '../db/metrics-repository.ts';
+import { LatestReports } from './latest-reports.ts';
+import { containerMeasurementsOf, measurementOf } from './measurement.ts';
 
 /** Rows held back for the next write, and their bytes; past it the newest are dropped and counted. */
 const QUEUE_MAX_ROWS = 20_000;
@@ -11,6 +13,9 @@ const QUEUE_MAX_BYTES = 32 * 1024 * 1024;
 /** The same for one agent, so that none can take the room of the others. */
 const AGENT_MAX_ROWS = 500;
 const AGENT_MAX_BYTES = 1024 * 1024;
+/** The same of containers' metrics, of which one report can have hundreds, so that they cost no others. */
+const CONTAINERS_MAX_ROWS = 6_000;
+const AGENT_CONTAINERS_MAX_ROWS = 300;
 /** What a row takes beside the detail of an event. */
 const ROW_BYTES = 256;
 
@@ -38,13 +43,13 @@ interface TelemetryOptions {
 export class TelemetryBuffer {
   readonly #options: TelemetryOptions;
   readonly #lastSeen = new Map<string, number>();
-  readonly #latestMetrics = new Map<string, { at: number; metrics: Metrics }>();
-  readonly #latestHealth = new Map<string, { at: number; health: Health }>();
-  readonly #latestMoveFailure = new Map<string, { at: number; failure: MoveFailure }>();
+  readonly #latest = new LatestReports();
   readonly #timer: NodeJS.Timeout;
   readonly #heldOfAgent = new Map<string, Held>();
   #held: Held = { rows: 0, bytes: 0 };
   #metrics: Measurement[] = [];
+  #containers: ContainerMeasurement[] = [];
+  readonly #containersOfAgent = new Map<string, number>();
   #events: HeldEvent[] = [];
   #flushing: Promise<void> = Promise.resolve();
   #dropped = 0;
@@ -66,16 +71,21 @@ export class TelemetryBuffer {
   }
 
   latestMetrics(agentId: string): { at: number; metrics: Metrics } | undefined {
-    return this.#latestMetrics.get(agentId);
+    return this.#latest.metrics(agentId);
+  }
+
+  /** The figures of the same that are kept over time. */
+  latestMeasurement(agentId: string): Measurement | undefined {
+    return this.#latest.measurement(agentId);
   }
 
   latestHealth(agentId: string): { at: number; health: Health } | undefined {
-    return this.#latestHealth.get(agentId);
+    return this.#latest.health(agentId);
   }
 
   /** Why the agent could not move to another address, since it is connected. */
   latestMoveFailure(agentId: string): { at: number; failure: MoveFailure } | undefined {
-    return this.#latestMoveFailure.get(agentId);
+    return this.#latest.moveFailure(agentId);
   }
 
   seen(agentId: string, at: number): void {
@@ -84,9 +94,7 @@ export class TelemetryBuffer {
 
   /** Forgets what is kept in memory for an agent that went. */
   forget(agentId: string): void {
-    this.#latestMetrics.delete(agentId);
-    this.#latestHealth.delete(agentId);
-    this.#latestMoveFailure.delete(agentId);
+    this.#latest.forget(agentId);
   }
 
   event(event: NewEvent): void {
@@ -99,19 +107,22 @@ export class TelemetryBuffer {
 
   /** Takes the parsed params of `health.status`; undefined params are ignored. */
   health(agentId: string, health: Health | undefined, at: number): void {
-    if (health !== undefined) this.#latestHealth.set(agentId, { at, health });
+    if (health !== undefined) this.#latest.takeHealth(agentId, health, at);
   }
 
   /** Takes the parsed detail of `move_failed`; undefined is ignored. */
   moveFailed(agentId: string, failure: MoveFailure | undefined, at: number): void {
-    if (failure !== undefined) this.#latestMoveFailure.set(agentId, { at, failure });
+    if (failure !== undefined) this.#latest.takeMoveFailure(agentId, failure, at);
   }
 
   /** Takes the parsed params of `metrics.update`; undefined params are ignored. */
   metrics(agentId: string, metrics: Metrics | undefined, at: number): void {
     if (metrics === undefined) return;
-    this.#latestMetrics.set(agentId, { at, metrics });
-    if (this.#takes(agentId, 0)) this.#metrics.push(measurement(agentId, metrics, at));
+    const measurement = measurementOf(agentId, metrics, at);
+    this.#latest.takeMetrics(metrics, measurement);
+    if (!this.#takes(agentId, 0)) return;
+    this.#metrics.push(measurement);
+    this.#takeContainers(agentId, containerMeasurementsOf(agentId, metrics, at));
   }
 
   /** Writes what has gathered. A failed write keeps last_seen for the next one and loses the rows. */
@@ -141,16 +152,29 @@ export class TelemetryBuffer {
     return true;
   }
 
+  /** All of one report or none, so that no container seems to be away. */
+  #takeContainers(agentId: string, rows: readonly ContainerMeasurement[]): void {
+    const ofAgent = (this.#containersOfAgent.get(agentId) ?? 0) + rows.length;
+    const ofAll = this.#containers.length + rows.length;
+    if (ofAgent > AGENT_CONTAINERS_MAX_ROWS || ofAll > CONTAINERS_MAX_ROWS) {
+      this.#dropped += rows.length;
+      return;
+    }
+    this.#containersOfAgent.set(agentId, ofAgent);
+    this.#containers.push(...rows);
+  }
+
   async #write(): Promise<void> {
     const { db } = this.#options;
     const seen = Array.from(this.#lastSeen, ([agentId, lastSeen]) => ({ agentId, lastSeen }));
-    const [metrics, events] = [this.#metrics, this.#events];
-    [this.#metrics, this.#events] = [[], []];
+    const [metrics, containers, events] = [this.#metrics, this.#containers, this.#events];
+    [this.#metrics, this.#containers, this.#events] = [[], [], []];
     this.#heldOfAgent.clear();
+    this.#containersOfAgent.clear();
     this.#held = { rows: 0, bytes: 0 };
     if (await this.#wrote(seen, (rows) => db.agents.touch(rows))) this.#forgetWritten(seen);
-    if (!(await this.#wrote(metrics, (rows) => db.metrics.append(rows)))) {
-      this.#dropped += metrics.length;
+    if (!(await this.#wrote(metrics, (rows) => db.metrics.append(rows, containers)))) {
+      this.#dropped += metrics.length + containers.length;
     }
     if (!(await this.#wrote(events, (rows) => db.events.append(parsed(rows))))) {
       this.#dropped += events.length;
@@ -192,20 +216,4 @@ function* parsed(events: readonly HeldEvent[]): Generator<NewEvent> {
   for (const event of events) {
     yield { ...event, detail: detailSchema.parse(JSON.parse(event.detail)) };
   }
-}
-
-function measurement(agentId: string, metrics: Metrics, at: number): Measurement {
-  return {
-    agentId,
-    at,
-    cpu: metrics.cpu,
-    memoryUsed: metrics.memory.used,
-    memoryTotal: metrics.memory.total,
-    memoryPercent: metrics.memory.percent,
-    diskUsed: metrics.disk.used,
-    diskTotal: metrics.disk.total,
-    diskPercent: metrics.disk.percent,
-    containersRunning: metrics.containers.running,
-    containersStopped: metrics.containers.stopped,
-  };
 }

@@ -240,7 +240,12 @@ it('forgets a server with all that is kept of its agent, but not the audit nor a
   for (const serverId of ['web-1', 'web-2']) {
     const agentId = await connect(db, serverId);
     await db.events.append([{ agentId, serverId, type: 'connected', at: 1 }]);
-    await db.metrics.append([{ agentId, at: 1, ...measured }]);
+    const io = { networkRx: null, networkTx: null, diskRead: null, diskWrite: null };
+    const used = { cpu: null, memoryUsed: 1, memoryLimit: 4 };
+    await db.metrics.append(
+      [{ agentId, at: 1, ...measured }],
+      [{ agentId, container: 'c', at: 1, ...used, ...io }],
+    );
     const command = { id: serverId, serverId, agentId, actor: 'me', method: 'agent.ping' };
     const asked = { ...command, origin: null, instanceId: null };
     await db.commands.begin({ ...asked, params: {}, startedAt: 1 });
@@ -250,7 +255,8 @@ it('forgets a server with all that is kept of its agent, but not the audit nor a
   const owners = (table: string, column: string) =>
     client.prepare(`SELECT ${column} FROM ${table} ORDER BY 1`).pluck().all();
   expect(owners('servers', 'id')).toEqual(['web-2']);
-  for (const table of ['agent_registration_codes', 'agent_metrics', 'agent_events']) {
+  const tables = ['agent_metrics', 'agent_container_metrics', 'agent_events'];
+  for (const table of ['agent_registration_codes', ...tables]) {
     expect(owners(table, 'agent_id')).toEqual(['id of web-2']);
   }
   expect(owners('agents', 'id')).toEqual(['id of web-2']);

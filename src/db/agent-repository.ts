@@ -34,7 +34,14 @@ import {
   tokensDue,
 } from './agent-tokens.ts';
 import type { Connection } from './connection.ts';
-import { agentEvents, agentMetrics, agents, registrationCodes, servers } from './schema.ts';
+import {
+  agentContainerMetrics,
+  agentEvents,
+  agentMetrics,
+  agents,
+  registrationCodes,
+  servers,
+} from './schema.ts';
 
 type AgentChanges = Partial<typeof agents.$inferInsert>;
 
@@ -200,8 +207,9 @@ export class AgentRepository {
     const { orm } = this.#connection;
     const agentId = orm.select({ id: agents.id }).from(agents).where(eq(agents.serverId, serverId));
     return this.#connection.transaction(() => {
-      orm.delete(agentMetrics).where(inArray(agentMetrics.agentId, agentId)).run();
-      orm.delete(agentEvents).where(inArray(agentEvents.agentId, agentId)).run();
+      for (const table of [agentMetrics, agentContainerMetrics, agentEvents]) {
+        orm.delete(table).where(inArray(table.agentId, agentId)).run();
+      }
       return orm.delete(servers).where(eq(servers.id, serverId)).run().changes > 0;
     });
   }

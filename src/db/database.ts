@@ -4,6 +4,7 @@ import { CommandResults } from './command-results.ts';
 import { Connection } from './connection.ts';
 import { EventRepository } from './event-repository.ts';
 import { LogRepository } from './log-repository.ts';
+import { MetricsHistory } from './metrics-history.ts';
 import { MetricsRepository } from './metrics-repository.ts';
 import { migrate } from './migrations.ts';
 import { SettingsRepository } from './settings-repository.ts';
@@ -26,6 +27,7 @@ export class TomoDatabase implements Disposable {
   readonly events: EventRepository;
   readonly metrics: MetricsRepository;
   readonly logs: LogRepository;
+  readonly metricsHistory: MetricsHistory;
   readonly #connection: Connection;
 
   constructor(connection: Connection, resultsMaxBytes?: number) {
@@ -37,6 +39,7 @@ export class TomoDatabase implements Disposable {
     this.events = new EventRepository(connection);
     this.metrics = new MetricsRepository(connection);
     this.logs = new LogRepository(connection);
+    this.metricsHistory = new MetricsHistory(connection);
   }
 
   /** Later calls of the repositories fail. Closing twice is harmless. */

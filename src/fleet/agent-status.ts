@@ -3,11 +3,11 @@ import { hostSchema } from '../../protocol/handshake.ts';
 import { type Metrics } from '../../protocol/telemetry.ts';
 import { effectiveAddress, effectiveConfig } from '../agent-hub/agent-config.ts';
 import type { AgentRow } from '../db/agent-row.ts';
-import type { MetricsRow } from '../db/metrics-repository.ts';
 import { duplicatesOf } from './agent-duplicates.ts';
 import { agentOf, type FleetContext, isoTime } from './fleet-context.ts';
 import { type AgentSummary, type ArgsOf, type OperationResult } from './operations.ts';
 import { serverIdSchema } from './schema-fields.ts';
+import { metricsOf, shortened } from './status-metrics.ts';
 
 /** How long a status waits for the agent to answer its ping. */
 const PING_WAIT_MS = 2_000;
@@ -122,16 +122,7 @@ async function latestMetrics(
   agentId: string,
 ): Promise<{ at: number; metrics: Metrics } | undefined> {
   const live = context.hub.telemetry.latestMetrics(agentId);
-  if (live !== undefined) return live;
+  if (live !== undefined) return { at: live.at, metrics: shortened(live.metrics) };
   const row = await context.db.metrics.latest(agentId);
   return row === undefined ? undefined : { at: row.at, metrics: metricsOf(row) };
-}
-
-function metricsOf(row: MetricsRow): Metrics {
-  return {
-    cpu: row.cpu,
-    memory: { used: row.memoryUsed, total: row.memoryTotal, percent: row.memoryPercent },
-    disk: { used: row.diskUsed, total: row.diskTotal, percent: row.diskPercent },
-    containers: { running: row.containersRunning, stopped: row.containersStopped },
-  };
 }

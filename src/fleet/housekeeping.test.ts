@@ -86,3 +86,19 @@ it('a round that fails is logged, and the next one is tried all the same', async
   await tidy(db, log, NOW);
   expect(logged).toHaveLength(1);
 });
+
+it('a round that its owner ends leaves the rest for the next, and the database alone', async () => {
+  const { db, client } = temporaryDatabase();
+  const logged: string[] = [];
+  const log = pino({ level: 'error' }, { write: (line: string) => void logged.push(line) });
+  const closing = new AbortController();
+  const round = tidy(db, log, NOW, closing.signal);
+  // Between its first two steps.
+  await Promise.resolve();
+  closing.abort();
+  client.close();
+  await round;
+  expect(logged).toEqual([]);
+  await tidy(db, log, NOW, closing.signal);
+  expect(logged).toEqual([]);
+});

@@ -19,21 +19,31 @@ const AUDIT_KEPT_MS = 365 * DAY_MS;
 /** Every few minutes: metrics become means, what is old goes, agents are waited for no longer. */
 export class Housekeeping implements Disposable {
   readonly #timer: NodeJS.Timeout;
+  readonly #closing = new AbortController();
 
   constructor(db: TomoDatabase, log: Logger) {
-    this.#timer = setInterval(() => void tidy(db, log), ROUND_MS);
+    const { signal } = this.#closing;
+    this.#timer = setInterval(() => void tidy(db, log, Date.now(), signal), ROUND_MS);
     this.#timer.unref();
   }
 
   [Symbol.dispose](): void {
     clearInterval(this.#timer);
+    this.#closing.abort();
   }
 }
 
 /** One round of it; what fails is logged and tried again in the next. */
-export async function tidy(db: TomoDatabase, log: Logger, now: number = Date.now()): Promise<void> {
+export async function tidy(
+  db: TomoDatabase,
+  log: Logger,
+  now: number = Date.now(),
+  signal?: AbortSignal,
+): Promise<void> {
   try {
-    await db.metrics.rollUp(now);
+    await db.metrics.rollUp(now, signal);
+    // The database is closed by now.
+    if (signal?.aborted === true) return;
     await db.agents.deleteExpiredCodes(now - CODES_KEPT_MS);
     await db.events.deleteBefore(now - EVENTS_KEPT_MS);
     await db.events.deleteExcess();

@@ -1,4 +1,5 @@
 import { agentEvents } from './agent-events.ts';
+import { agentMetrics } from './agent-metrics.ts';
 import { agentStatus, listAgents } from './agent-status.ts';
 import { FLEET } from './audit-params.ts';
 import { cancelCommand } from './cancel-command.ts';
@@ -44,6 +45,7 @@ const PERFORM: Operations = {
   get_agent_events: agentEvents,
   search_logs: searchLogs,
   wait_for_changes: waitForChanges,
+  get_agent_metrics: agentMetrics,
   describe_owner: (context) => Promise.resolve(context.owner),
   hand_over: (context) => {
     context.handOver();

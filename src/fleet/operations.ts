@@ -8,6 +8,7 @@ import { cancelArgs, commandArgs, commandResult, getArgs } from './command-schem
 import { eventsArgs, eventsResult } from './events-schema.ts';
 import { historyArgs, historyResult } from './history-schema.ts';
 import { changesArgs, changesResult, searchLogsArgs, searchLogsResult } from './logs-schema.ts';
+import { metricsArgs, metricsResult } from './metrics-schema.ts';
 import { runArgs, runResult } from './run-schema.ts';
 import { isoTime, labelsSchema, PAGE_MAX_COUNT, serverIdSchema } from './schema-fields.ts';
 import { settingsSchema } from './settings-schema.ts';
@@ -243,6 +244,7 @@ export const OPERATIONS = {
   get_agent_events: { args: eventsArgs, result: eventsResult, retry: true },
   search_logs: { args: searchLogsArgs, result: searchLogsResult, retry: true },
   wait_for_changes: { args: changesArgs, result: changesResult, retry: true },
+  get_agent_metrics: { args: metricsArgs, result: metricsResult, retry: true },
   describe_owner: { args: z.strictObject({}), result: ownerResult, retry: true },
   hand_over: { args: z.strictObject({}), result: z.object({}), retry: false },
 };

@@ -2,6 +2,7 @@ import type { Tool } from './define-tool.ts';
 import { cancelCommandTool } from './tools/cancel-command.ts';
 import { configureAgentsTool } from './tools/configure-agents.ts';
 import { getAgentEventsTool } from './tools/get-agent-events.ts';
+import { getAgentMetricsTool } from './tools/get-agent-metrics.ts';
 import { getAgentStatusTool } from './tools/get-agent-status.ts';
 import { getCommandTool } from './tools/get-command.ts';
 import { getCommandHistoryTool } from './tools/get-command-history.ts';
@@ -27,6 +28,7 @@ export const ALL_TOOLS: readonly Tool[] = [
   getCommandHistoryTool,
   getAgentEventsTool,
   searchLogsTool,
+  getAgentMetricsTool,
   installAgentTool,
   configureAgentsTool,
   rotateAgentTokenTool,

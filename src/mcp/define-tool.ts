@@ -5,7 +5,7 @@ import { TomoError, toTomoError } from '../../protocol/errors.ts';
 import type { Caller, Fleet } from '../fleet/fleet.ts';
 import { callerSignal } from './caller-signal.ts';
 import { progressTo } from './tool-progress.ts';
-import { errorResult, successResult, type ToolResult } from './tool-result.ts';
+import { errorResult, successResult, type ToolImage, type ToolResult } from './tool-result.ts';
 
 /** What a tool works with during one call. */
 export interface ToolCall {
@@ -31,6 +31,8 @@ export interface ToolAnswer<T> {
   readonly structured: T;
   /** For the model to read; the structured content as JSON if left out. */
   readonly text?: string;
+  /** To be looked at next to the text. */
+  readonly image?: ToolImage;
   readonly isError?: boolean;
 }
 
@@ -97,7 +99,7 @@ async function runTool<I extends z.ZodObject, O extends z.ZodObject>(
     const answer = await spec.run(parsed, { fleet, caller });
     // Keys beyond the output schema make clients fail, so only what it names goes out.
     const structured = spec.output.parse(answer.structured);
-    return successResult(structured, answer.text, answer.isError);
+    return successResult(structured, answer);
   } catch (cause) {
     const error = toTomoError(cause);
     if (!(cause instanceof TomoError)) log.error({ err: cause, tool: spec.name }, 'tool failed');

@@ -1,8 +1,17 @@
 import type { TomoError } from '../../protocol/errors.ts';
 
+/** A picture as MCP carries it. */
+export interface ToolImage {
+  /** base64 */
+  readonly data: string;
+  readonly mimeType: 'image/png';
+}
+
+type Content = { type: 'text'; text: string } | ({ type: 'image' } & ToolImage);
+
 /** What a tool call answers with: text for the model, the same as data for programs. */
 export interface ToolResult {
-  readonly content: { type: 'text'; text: string }[];
+  readonly content: Content[];
   readonly structuredContent: Record<string, unknown>;
   readonly isError?: boolean;
   // The SDK's result type is open to further keys.
@@ -11,11 +20,13 @@ export interface ToolResult {
 
 export function successResult(
   structured: Record<string, unknown>,
-  text: string | undefined,
-  isError: boolean | undefined,
+  { text, image, isError }: { text?: string; image?: ToolImage; isError?: boolean },
 ): ToolResult {
   return {
-    content: [{ type: 'text', text: text ?? JSON.stringify(structured, null, 1) }],
+    content: [
+      { type: 'text', text: text ?? JSON.stringify(structured, null, 1) },
+      ...(image === undefined ? [] : [{ type: 'image' as const, ...image }]),
+    ],
     structuredContent: structured,
     ...(isError === true ? { isError } : {}),
   };

@@ -1,5 +1,5 @@
 import { expect, it } from 'vitest';
-import { statsSchema, summarizeStats } from './docker-container-stats.ts';
+import { containerFigures, statsSchema } from './container-figures.ts';
 
 function cpu(total: number, system: number, more: object = { online_cpus: 4 }) {
   return { cpu_usage: { total_usage: total }, system_cpu_usage: system, ...more };
@@ -7,7 +7,8 @@ function cpu(total: number, system: number, more: object = { online_cpus: 4 }) {
 
 function summary(reply: object) {
   const base = { cpu_stats: cpu(0, 0), precpu_stats: cpu(0, 0), memory_stats: {} };
-  return summarizeStats(statsSchema.parse({ ...base, ...reply }));
+  const stats = statsSchema.parse({ ...base, ...reply });
+  return containerFigures(stats, stats.precpu_stats);
 }
 
 it('counts 100 per processor', () => {
@@ -48,4 +49,18 @@ it.each([
 it('adds up the networks', () => {
   const networks = { eth0: { rx_bytes: 1, tx_bytes: 2 }, eth1: { rx_bytes: 10, tx_bytes: null } };
   expect(summary({ networks })).toMatchObject({ network_rx: 11, network_tx: 2 });
+});
+
+it.each([
+  ['v1', 'Read', 'Write'],
+  ['v2', 'read', 'write'],
+])('adds up what the disks read and wrote: cgroup %s', (_version, read, write) => {
+  const entries = [
+    { op: read, value: 1 },
+    { op: write, value: 2 },
+    { op: 'Sync', value: 100 },
+    { op: read, value: 10 },
+  ];
+  const blkio_stats = { io_service_bytes_recursive: entries };
+  expect(summary({ blkio_stats })).toMatchObject({ block_read: 11, block_write: 2 });
 });

@@ -253,7 +253,7 @@ export class Connection {
 
   #attachFeeds(session: Session): void {
     this.#detachFeeds();
-    const notify: Notify = (method, params) => session.notify(method, params);
+    const notify: Notify = (method, params) => session.push(method, params);
     const detach = (this.#options.feeds ?? []).map((feed) => feed.attach(notify));
     this.#detachFeeds = () => {
       for (const end of detach) end();

@@ -1,4 +1,4 @@
-/** Sends a notification, unless there is no open socket or too much waits on it. */
+/** Sends a notification, unless there is no open socket any more. */
 export type Notify = (method: string, params: object) => void;
 
 /**

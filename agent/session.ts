@@ -105,6 +105,11 @@ export class Session implements AsyncDisposable {
     this.#send(encodeNotification(method, params));
   }
 
+  /** Sends what is bounded by whoever sends it, and in whose order nothing may be missing. */
+  push(method: string, params: object): void {
+    this.#send(encodeNotification(method, params));
+  }
+
   /** Answers the commands under way, for `limitMs` at most, then closes the socket. */
   async retire(limitMs: number): Promise<void> {
     await Promise.race([this.#commands.idle(), delay(limitMs, undefined, { ref: false })]);

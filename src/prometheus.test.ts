@@ -33,6 +33,7 @@ describe('PrometheusExposition', () => {
       'tomo_calls_in_flight 0',
       'tomo_calls_total 0',
       'tomo_stray_answers_total 0',
+      'tomo_stray_progress_total 0',
       'tomo_refused_handshakes_total 0',
       'tomo_superseded_total 0',
       'tomo_clones_refused_total 0',

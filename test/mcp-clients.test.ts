@@ -15,6 +15,7 @@ const TOOLS = [
   'run_on_agents',
   'get_command_history',
   'get_agent_events',
+  'search_logs',
   'get_agent_metrics',
   'install_agent',
   'configure_agents',

@@ -27,8 +27,8 @@ const WEB = 'tomo://agents/web-1';
 
 interface Watcher {
   readonly updates: string[];
-  list(): Promise<string[]>;
-  read(uri: string): Promise<string>;
+  readonly list: () => Promise<string[]>;
+  readonly read: (uri: string) => Promise<string>;
 }
 
 type Kind = 'http' | 'stdio';

@@ -92,6 +92,8 @@ export class LogCollector implements AsyncDisposable {
       await this.#ended();
       if (wanted !== 'off') {
         positions.begin(now);
+        // At once: without it, a process that follows this one would begin with its own start.
+        await positions.write();
         return;
       }
       this.feed.clear();

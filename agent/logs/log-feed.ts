@@ -33,6 +33,8 @@ export class LogFeed implements Feed, Disposable {
   readonly #epoch = randomUUID();
   /** Not acknowledged, oldest first. */
   #sent: SentBatch[] = [];
+  /** How many of these went out since the session began, or since they were to be sent again. */
+  #out = 0;
   #open = new OpenBatch();
   #batch = 0;
   #notify: Notify | undefined;
@@ -68,9 +70,9 @@ export class LogFeed implements Feed, Disposable {
     this.#sent = this.#sent.slice(stored.length);
     this.#acknowledgedAt = performance.now();
     for (const { last } of stored) this.#options.onStored(last);
-    const held = this.#sent.slice(this.#window);
+    this.#out = Math.max(0, this.#out - stored.length);
     this.#window = LOG_BATCHES_MAX_COUNT;
-    for (const batch of held) this.#send(batch);
+    this.#send();
     this.#seal();
   }
 
@@ -93,6 +95,7 @@ export class LogFeed implements Feed, Disposable {
   /** What is not acknowledged is thrown away. */
   clear(): void {
     this.#sent = [];
+    this.#out = 0;
     this.#begin();
   }
 
@@ -108,10 +111,9 @@ export class LogFeed implements Feed, Disposable {
     this.#batch += 1;
     const { containers, lines, last } = this.#open;
     const params = { epoch: this.#epoch, batch: this.#batch, containers, lines };
-    const sealed = { params, last };
-    this.#sent.push(sealed);
+    this.#sent.push({ params, last });
     this.#begin();
-    this.#send(sealed);
+    this.#send();
   }
 
   #begin(): void {
@@ -131,11 +133,16 @@ export class LogFeed implements Feed, Disposable {
   }
 
   #sendAgain(): void {
-    for (const batch of this.#sent.slice(0, this.#window)) this.#send(batch);
+    this.#out = 0;
+    this.#send();
   }
 
-  #send({ params }: SentBatch): void {
-    this.#notify?.(LOGS_METHOD, params);
+  /** In their order, what has not gone out and may. */
+  #send(): void {
+    for (const { params } of this.#sent.slice(this.#out, this.#window)) {
+      this.#notify?.(LOGS_METHOD, params);
+      this.#out += 1;
+    }
   }
 }
 

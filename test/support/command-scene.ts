@@ -44,7 +44,7 @@ export const answerSchema = z.looseObject({
     })
     .optional(),
 });
-type Answer = z.infer<typeof answerSchema>;
+export type Answer = z.infer<typeof answerSchema>;
 
 export async function ask(client: TestClient, tool: string, args: object): Promise<Answer> {
   return answerSchema.parse((await client.callTool(tool, args)).structuredContent);

@@ -53,6 +53,8 @@ async function watch(
       said = step;
     } else {
       await outputs.changed(id, signal).catch(() => undefined);
+      // Output that is waited for is not held up: a reader of a fast stream would fall behind.
+      if (isEnough()) return;
     }
     const pauseMs = Math.max(0, lookedAt + LOOK_EVERY_MS - performance.now());
     await delay(pauseMs, undefined, { signal, ref: false }).catch(() => undefined);

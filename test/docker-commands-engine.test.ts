@@ -120,7 +120,7 @@ const METHODS = methodNames().filter(
 );
 
 function paramsOf(method: Method): object {
-  const takesNothing = /(list|ls|prune|info|df)$/.test(method);
+  const takesNothing = /(list|ls|prune|info|df|events)$/.test(method);
   return PARAMS[method] ?? (takesNothing ? {} : { container: 'x' });
 }
 

@@ -46,10 +46,11 @@ async function start(
   answerLog: (name: string, response: ServerResponse) => void = () => undefined,
 ): Promise<DockerEngine> {
   engine = await startScriptedEngine(({ url }, response) => {
-    const name = (url.split('/')[2] ?? '').replace(/0+$/, '');
+    const Id = url.split('/')[2] ?? '';
+    const name = Id.replace(/0+$/, '');
     if (url.startsWith('/containers/json')) json(response, 200, containers);
     else if (url.includes('/logs?')) answerLog(name, response);
-    else json(response, 200, { Config: { Tty: true } });
+    else json(response, 200, { Id, Config: { Tty: true }, HostConfig: {} });
   });
   return new DockerEngine(engine.host);
 }

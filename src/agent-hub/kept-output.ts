@@ -57,6 +57,16 @@ export class KeptOutput {
     }
   }
 
+  /** Where the newest output begins of which a page of so many characters shows all. */
+  newestPlace(maxChars: number): number {
+    let left = maxChars;
+    for (const chunk of this.#chunks.toReversed()) {
+      if (chunk.text.length >= left) return endOf(chunk) - bytesOfLast(chunk.text, left);
+      left -= chunk.text.length;
+    }
+    return this.#chunks[0]?.at ?? this.#end ?? 0;
+  }
+
   /** What there is from a place on, at most so many characters (but at least one). */
   page(place: number, maxChars: number): OutputPage {
     const end = this.#end ?? place;
@@ -168,6 +178,12 @@ function fromPlace({ at, text }: Chunk, place: number): { at: number; text: stri
 
 function isInsideCharacter(byte: number | undefined): boolean {
   return byte !== undefined && (byte & 0xc0) === 0x80;
+}
+
+/** What the last characters take, no surrogate pair cut in two. */
+function bytesOfLast(text: string, chars: number): number {
+  const last = text.slice(-chars);
+  return Buffer.byteLength(last.isWellFormed() ? last : last.slice(1));
 }
 
 /** At most so many characters and at least one, no surrogate pair cut in two. */

@@ -28,9 +28,9 @@ export async function cancelCommand(
   if (row.agentId === '') throw notOfAgents(row);
   const unfinished = tell(context, row);
   using limit = new WaitLimit(wait_seconds * 1_000, caller.signal);
-  await endOf(context, row, limit.signal);
+  const ending = await endOf(context, row, limit.signal);
   const later = await findCommandRow(context, id, caller);
-  const answer = await rowAnswer(context, later, {});
+  const answer = await rowAnswer(context, later, {}, ending);
   return isOver(later) ? answer : { ...answer, note: unfinished };
 }
 

@@ -64,11 +64,15 @@ export function runningAnswer(
   };
 }
 
-/** What a caller is told of a command by its row: how far it is, or how it ended. */
+/**
+ * What a caller is told of a command by its row: how far it is, or how it ended. The result is that of
+ * the ending, if the caller was there: of what only reads it may not be kept.
+ */
 export async function rowAnswer(
   context: FleetContext,
   row: Row,
   { offset, resultOffset }: Reading,
+  ending?: CommandEnding,
 ): Promise<CommandAnswer> {
   const { id, method, status } = row;
   const durationMs = row.durationMs ?? durationOf(context, row);
@@ -79,7 +83,7 @@ export async function rowAnswer(
   return {
     command_id: id,
     status,
-    ...(await keptResultOf(context, row, resultOffset)),
+    ...(await resultOf(context, row, resultOffset, ending)),
     ...errorOf(row),
     ...(readsOutput ? outputOf(context, id, offset) : {}),
     duration_ms: durationMs,
@@ -139,11 +143,15 @@ function durationOf({ runs }: FleetContext, { id, startedAt }: Row): number {
   return Math.round(runs.get(id)?.durationMs() ?? Math.max(0, Date.now() - startedAt));
 }
 
-async function keptResultOf(
+async function resultOf(
   { db, audit }: FleetContext,
   row: Row,
   offset: number | undefined,
+  { text, result: given }: Pick<CommandEnding, 'text' | 'result'> = {},
 ): Promise<Partial<CommandAnswer>> {
+  if (text !== undefined) {
+    return shownResult(text, offset ?? 0, offset === undefined ? given : undefined);
+  }
   const kept = (await db.results.find(row.id)) ?? audit.unwrittenResult(row.id);
   if (kept === undefined) return noteOf(row);
   const result: unknown = JSON.parse(kept);

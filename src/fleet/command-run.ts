@@ -35,6 +35,8 @@ export interface CommandRun {
   readonly durationMs: () => number;
   /** Its end, which is in its row then; undefined if `signal` aborts before. */
   readonly wait: (signal: AbortSignal) => Promise<CommandEnding | undefined>;
+  /** The same for who began it: a result that comes meanwhile is taken, and need not be kept. */
+  readonly take: (signal: AbortSignal) => Promise<CommandEnding | undefined>;
   /** Gives it up: the agent is told to stop, if it can be told, and the row says so. */
   readonly giveUp: () => void;
 }
@@ -47,8 +49,8 @@ interface Running {
   readonly caller: Caller;
   readonly signal: AbortSignal;
   readonly durationMs: () => number;
-  /** Whether somebody waits for it. */
-  readonly isAwaited: () => boolean;
+  /** Whether who began it waits for it. */
+  readonly isTaken: () => boolean;
 }
 
 /**
@@ -77,20 +79,30 @@ export async function beginCommand(
   const stop = new AbortController();
   // Whoever gave up before it was sent is the only one who knows of it.
   if (caller.signal?.aborted === true) stop.abort();
-  let waiting = 0;
+  let isTaken = false;
   const durationMs = (): number => performance.now() - started;
-  const isAwaited = (): boolean => waiting > 0;
   const { signal } = stop;
-  const ended = carryOut({ context, agent, id, command, caller, signal, durationMs, isAwaited });
+  const ended = carryOut({
+    context,
+    agent,
+    id,
+    command,
+    caller,
+    signal,
+    durationMs,
+    isTaken: () => isTaken,
+  });
+  const wait = (limit: AbortSignal) => Promise.race([ended, aborted(limit)]);
   const run: CommandRun = {
     id,
     durationMs,
-    wait: async (limit) => {
-      waiting += 1;
+    wait,
+    take: async (limit) => {
+      isTaken = true;
       try {
-        return await Promise.race([ended, aborted(limit)]);
+        return await wait(limit);
       } finally {
-        waiting -= 1;
+        isTaken = false;
       }
     },
     giveUp: () => stop.abort(),
@@ -126,7 +138,7 @@ interface Outcome extends Omit<CommandEnding, 'durationMs'> {
 }
 
 async function outcomeOf(running: Running): Promise<Outcome> {
-  const { context, agent, id, caller, signal, isAwaited } = running;
+  const { context, agent, id, caller, signal, isTaken } = running;
   const { method, params, timeout_seconds } = running.command;
   const entry = findCommand(method);
   try {
@@ -142,7 +154,7 @@ async function outcomeOf(running: Running): Promise<Outcome> {
     });
     const result = entry === undefined ? whole : redactEnvironment(entry, params, whole);
     const text = resultText(result);
-    const kept = keptResult({ entry, params, text, isTaken: isAwaited() });
+    const kept = keptResult({ entry, params, text, isTaken: isTaken() });
     return { status: statusOfResult(whole), result, text, resultBytes: bytes, kept };
   } catch (cause) {
     const error = explain(context, agent, cause);

@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { RESULT_KEPT_MS } from '../../protocol/limits.ts';
 import { type FakeAgent, PONG } from '../../test/support/fake-agent.ts';
-import { READER, startFleet, type TestFleet } from '../../test/support/fleet.ts';
+import { ADMIN, READER, startFleet, type TestFleet } from '../../test/support/fleet.ts';
 import { eventually } from '../../test/support/hub.ts';
 import { openHandle } from '../../test/support/temporary-database.ts';
 
@@ -47,6 +47,7 @@ async function ended(fleet: Scene, result: unknown = DONE, command: object = {})
   return id;
 }
 
+const PING = { method: 'agent.ping', params: {} };
 function output(agent: FakeAgent, id: string, seq: number, at: number, data: string): void {
   agent.notify('$/progress', { id, seq, stream: 'stdout', at, data });
 }
@@ -106,6 +107,39 @@ describe('get_command', () => {
       name: 'INVALID_PARAMS',
       message: expect.stringMatching(/offset 5 .* 4 bytes/),
     });
+  });
+
+  it('gives the result that it waited for, also of a method that only reads', async () => {
+    const fleet = await scene();
+    const id = await begun(fleet, PING);
+    const waiting = ['get_command', 'cancel_command'] as const;
+    const answers = Promise.all(
+      waiting.map((name) => fleet.perform(name, { command_id: id, wait_seconds: 60 })),
+    );
+    await fleet.agent.nextWhere(({ method }) => method === '$/cancelRequest');
+    fleet.agent.answer(id, PONG);
+    for (const answer of await answers) {
+      expect(answer).toMatchObject({ status: 'succeeded', result: PONG });
+      expect(answer).not.toHaveProperty('note');
+    }
+    expect(await fleet.perform('get_command', { command_id: id })).toMatchObject({ result: PONG });
+  });
+
+  it('gives it also while who began the command waits for it and takes it', async () => {
+    const fleet = await scene();
+    const sent = fleet.perform('send_agent_command', { ...EXEC, ...PING, wait_seconds: 60 });
+    const { id } = await fleet.agent.request();
+    const steps: string[] = [];
+    const waiting = fleet.perform(
+      'get_command',
+      { command_id: id, wait_seconds: 60 },
+      { ...ADMIN, progress: (message) => steps.push(message) },
+    );
+    fleet.agent.notify('$/progress', { id, seq: 0, data: 'seen' });
+    await eventually(() => expect(steps).toEqual(['seen']));
+    fleet.agent.answer(id, PONG);
+    expect((await sent).result).toEqual(PONG);
+    expect((await waiting).result).toEqual(PONG);
   });
 
   it('pages through a long result until nothing is left', async () => {
@@ -206,7 +240,8 @@ describe('a result that is not kept', () => {
     });
     const waiting = fleet.perform('get_command', { command_id: id, wait_seconds: 3_600 });
     fleet.agent.answer(id, { Id: 'a', Name: 'db', Config: { Env: ['A=b'] } });
-    expect((await waiting).note).toContain('environment');
+    expect(await waiting).toHaveProperty('result.Config.Env', ['A=b']);
+    expect(await noteOf(fleet, id)).toContain('environment');
   });
 
   it('says that a tool of its own leaves none', async () => {

@@ -10,7 +10,7 @@ interface Given {
   readonly entry: CommandEntry | undefined;
   readonly params: Readonly<Record<string, unknown>>;
   readonly text: string;
-  /** Whether somebody waited for it. */
+  /** Whether who began the command waited for it. */
   readonly isTaken: boolean;
 }
 

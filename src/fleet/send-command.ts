@@ -22,7 +22,7 @@ export async function sendCommand(
   const ending = await waitForCommand(context, id, {
     ms: wait_seconds * 1_000,
     caller,
-    end: run.wait,
+    end: run.take,
     // More than one answer shows: until it is read the command does not go on.
     isEnough: isLossless(method) ? () => outputPage(context, id, 0)?.has_more === true : undefined,
   });

@@ -20,10 +20,9 @@ export async function cancelCommand(
 ): Promise<CommandAnswer> {
   const row = await findCommandRow(context, id, caller);
   if (isOver(row)) {
-    return {
-      ...(await rowAnswer(context, row, {})),
-      note: 'It had ended before it was cancelled.',
-    };
+    const answer = await rowAnswer(context, row, {});
+    const note = ['It had ended before it was cancelled.', answer.note].join(' ').trim();
+    return { ...answer, note };
   }
   if (row.agentId === '') throw notOfAgents(row);
   const unfinished = tell(context, row);

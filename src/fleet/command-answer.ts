@@ -1,6 +1,6 @@
 import { findCommand } from '../../protocol/commands/catalogue.ts';
 import { errorName, TomoError } from '../../protocol/errors.ts';
-import { RESULT_KEPT_MS } from '../../protocol/limits.ts';
+import { RESULT_KEPT_MS, UNREAD_MAX_MS } from '../../protocol/limits.ts';
 import type { CommandRow } from '../db/command-repository.ts';
 import type { CommandEnding } from './command-run.ts';
 import type { CommandAnswer, CommandOutputPage } from './command-schema.ts';
@@ -9,6 +9,7 @@ import { type ResultPart, resultPart, resultText } from './result-text.ts';
 
 /** Characters of output in one answer; it comes as text and as data. */
 const OUTPUT_MAX_CHARS = 25_000;
+const MINUTE_MS = 60_000;
 const HOUR_MS = 3_600_000;
 
 type Row = Pick<
@@ -79,13 +80,16 @@ export async function rowAnswer(
   if (!isOver(row)) {
     return { ...runningAnswer(context, { id, status }, durationMs, offset), ...errorOf(row) };
   }
-  const readsOutput = offset !== undefined || isLossless(method);
+  const { note, ...result } = await resultOf(context, row, resultOffset, ending);
+  const output = offset !== undefined || isLossless(method) ? outputOf(context, id, offset) : {};
+  const notes = [note, noteOfOutput(context, row, offset)].filter((text) => text !== undefined);
   return {
     command_id: id,
     status,
-    ...(await resultOf(context, row, resultOffset, ending)),
+    ...result,
     ...errorOf(row),
-    ...(readsOutput ? outputOf(context, id, offset) : {}),
+    ...output,
+    ...(notes.length === 0 ? {} : { note: notes.join(' ') }),
     duration_ms: durationMs,
   };
 }
@@ -99,11 +103,11 @@ export function isLossless(method: string): boolean {
   return findCommand(method)?.streams === 'lossless';
 }
 
-/** A page of a command's output, if it is live. */
+/** A page of a command's output, if it is live; without an offset nothing counts as read by it. */
 export function outputPage(
   { hub: { outputs } }: FleetContext,
   id: string,
-  offset: number,
+  offset?: number,
 ): CommandOutputPage | undefined {
   const page = outputs.read(id, { offset, maxChars: OUTPUT_MAX_CHARS });
   if (page === undefined) return undefined;
@@ -117,8 +121,8 @@ export function outputPage(
 }
 
 /** Throws INVALID_PARAMS for a place that a command's output has not come to. */
-export function refusePastTheEnd(context: FleetContext, id: string, offset: number): void {
-  const end = outputPage(context, id, offset)?.next_offset ?? offset;
+export function refusePastTheEnd({ hub }: FleetContext, id: string, offset: number): void {
+  const end = hub.outputs.end(id) ?? offset;
   if (offset > end) throw pastTheEnd('offset', offset, end, 'bytes');
 }
 
@@ -128,7 +132,7 @@ function outputOf(
   id: string,
   offset?: number,
 ): Pick<CommandAnswer, 'output'> {
-  const output = outputPage(context, id, offset ?? 0);
+  const output = outputPage(context, id, offset);
   const isShown = output !== undefined && (offset !== undefined || output.next_offset > 0);
   return isShown ? { output } : {};
 }
@@ -188,6 +192,22 @@ function noteOf(row: Row): Pick<CommandAnswer, 'note'> {
   const { agentId, method, resultBytes } = row;
   if (agentId === '') return { note: `${method} is a tool of Tomo and leaves no result here.` };
   return resultBytes === null ? {} : { note: whyNotKept(row) };
+}
+
+/** That output is gone which was asked for, and what to do. */
+function noteOfOutput(
+  { hub }: FleetContext,
+  { id, method, params }: Row,
+  offset: number | undefined,
+): string | undefined {
+  const isAsked = offset !== undefined || (isLossless(method) && params['follow'] === true);
+  if (!isAsked || hub.outputs.has(id)) return undefined;
+  const what = offset === undefined ? 'that nobody has read' : `from byte ${offset} on`;
+  const why = `it is kept for ${UNREAD_MAX_MS / MINUTE_MS} minutes after the end, while there is room and Tomo runs.`;
+  const instead = isLossless(method)
+    ? 'To see it, run the command again with since: the time of the last line you have.'
+    : 'The result is all that is left of it.';
+  return `Output ${what} is not kept any more, if there was any: ${why} ${instead}`;
 }
 
 function whyNotKept({ method, params, startedAt, durationMs }: Row): string {

@@ -55,5 +55,5 @@ function newsOf(
 ): (() => boolean) | undefined {
   if (offset !== undefined) return () => (outputPage(context, id, offset)?.parts.length ?? 0) > 0;
   if (!isLossless(method)) return undefined;
-  return () => outputPage(context, id, 0)?.has_more === true;
+  return () => outputPage(context, id)?.has_more === true;
 }

@@ -24,7 +24,7 @@ export async function sendCommand(
     caller,
     end: run.take,
     // More than one answer shows: until it is read the command does not go on.
-    isEnough: isLossless(method) ? () => outputPage(context, id, 0)?.has_more === true : undefined,
+    isEnough: isLossless(method) ? () => outputPage(context, id)?.has_more === true : undefined,
   });
   const last = ending ?? (await endIfCancelled(run, caller));
   if (last !== undefined) return endedAnswer(context, { id, method }, last);

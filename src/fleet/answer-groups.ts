@@ -1,12 +1,24 @@
 import { createHash } from 'node:crypto';
 import type { OperationResult } from './operations.ts';
+import { resultText } from './result-text.ts';
 import { cutText, RESULT_TEXT_MAX_CHARS } from './text-limit.ts';
 
 type Group = OperationResult<'run_on_agents'>['groups'][number];
 
+/** Ids of commands in all groups together: of fleets as most are, every one. */
+const IDS_MAX_COUNT = 300;
+
+/** A command that was answered. */
+interface Answered {
+  readonly serverId: string;
+  readonly commandId: string;
+  readonly status: Group['status'];
+}
+
 interface Held {
   readonly status: Group['status'];
-  readonly serverIds: string[];
+  /** The text is the first one's. */
+  readonly commands: [Answered, ...Answered[]];
   /** The result as JSON, or its beginning. */
   text: string;
   isWhole: boolean;
@@ -23,17 +35,18 @@ export class AnswerGroups {
   /** Servers whose command succeeded. */
   get succeeded(): number {
     const groups = [...this.#groups.values()].filter(({ status }) => status === 'succeeded');
-    return groups.reduce((sum, { serverIds }) => sum + serverIds.length, 0);
+    return groups.reduce((sum, { commands }) => sum + commands.length, 0);
   }
 
-  add(serverId: string, status: Group['status'], result: unknown): void {
+  add(command: Answered, result: unknown): void {
+    const { status } = command;
     const key = `${status} ${digest(result)}`;
     const group = this.#groups.get(key);
     if (group !== undefined) {
-      group.serverIds.push(serverId);
+      group.commands.push(command);
       return;
     }
-    const held = { status, serverIds: [serverId], text: textOf(result), isWhole: true };
+    const held: Held = { status, commands: [command], text: resultText(result), isWhole: true };
     cut(held, RESULT_TEXT_MAX_CHARS);
     this.#groups.set(key, held);
     this.#chars += held.text.length;
@@ -44,9 +57,13 @@ export class AnswerGroups {
   /** The biggest group first; all results together have at most so many characters as text. */
   within(maxChars: number): Group[] {
     this.#cutTo(maxChars);
-    const groups = [...this.#groups.values()].map(shown);
-    return groups.sort(
+    const idsEach = Math.max(1, Math.floor(IDS_MAX_COUNT / this.#groups.size));
+    const groups = [...this.#groups.values()].map((held) => shown(held, idsEach));
+    groups.sort(
       (a, b) => b.server_ids.length - a.server_ids.length || compare(firstOf(a), firstOf(b)),
+    );
+    return groups.map((group, place) =>
+      place < IDS_MAX_COUNT ? group : { ...group, command_ids: [] },
     );
   }
 
@@ -80,15 +97,17 @@ function fairShare(lengths: readonly number[], maxChars: number): number {
   return maxChars;
 }
 
-function shown({ status, serverIds, text, isWhole }: Held): Group {
-  const head = { server_ids: serverIds.toSorted(compare), status };
-  return isWhole
-    ? { ...head, result: JSON.parse(text) }
-    : { ...head, result_text: text, truncated: true };
-}
-
-function textOf(result: unknown): string {
-  return JSON.stringify(result ?? null, null, 1);
+function shown({ status, commands, text, isWhole }: Held, idsCount: number): Group {
+  const inOrder = commands.toSorted((a, b) => compare(a.serverId, b.serverId));
+  const head = {
+    server_ids: inOrder.map(({ serverId }) => serverId),
+    command_ids: inOrder.slice(0, idsCount).map(({ commandId }) => commandId),
+    status,
+  };
+  if (isWhole) return { ...head, result: JSON.parse(text) };
+  // Equal results differ in the order of their keys, and then in what lies at a place.
+  const rest = { command_id: commands[0].commandId, result_offset: text.length };
+  return { ...head, result_text: text, truncated: true, rest };
 }
 
 /** The same for results that differ in the order of their keys alone. */

@@ -14,7 +14,7 @@ const commandId = z
   .string()
   .min(1)
   .max(128)
-  .describe('command_id of send_agent_command or get_command_history.');
+  .describe('command_id of send_agent_command, run_on_agents or get_command_history.');
 
 export const commandArgs = z.strictObject({
   server_id: serverIdSchema,

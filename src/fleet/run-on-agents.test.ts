@@ -50,8 +50,18 @@ describe('run_on_agents', () => {
     );
     expect(answer.counts).toEqual({ asked: 200, succeeded: 180, failed: 20 });
     expect(answer.groups).toEqual([
-      { server_ids: linux, status: 'succeeded', result: output('Linux\n') },
-      { server_ids: other, status: 'succeeded', result: output('FreeBSD\n') },
+      {
+        server_ids: linux,
+        command_ids: expect.any(Array),
+        status: 'succeeded',
+        result: output('Linux\n'),
+      },
+      {
+        server_ids: other,
+        command_ids: expect.any(Array),
+        status: 'succeeded',
+        result: output('FreeBSD\n'),
+      },
     ]);
     expect(answer.failures.map(({ server_id }) => server_id)).toEqual([...broken, ...quiet]);
     expect(answer.failures[0]).toMatchObject({
@@ -207,6 +217,23 @@ describe('run_on_agents', () => {
     expect(failures).toMatchObject([
       { server_id: 'web-000', command_id: null, error: { name: 'DATABASE_UNAVAILABLE' } },
     ]);
+  });
+
+  it('keeps what it cut, and names with which command and offset get_command shows the rest', async () => {
+    const fleet = await startFleet();
+    for (const serverId of names(4)) {
+      await joinAnswering(fleet, serverId, answering({ logs: `${serverId}\n`.repeat(3_000) }));
+    }
+    const logs = { method: 'docker.containers.logs', params: { container: 'web' } };
+    const { groups } = await fleet.perform('run_on_agents', { all: true, ...logs });
+    expect(groups).toHaveLength(4);
+    for (const { server_ids, command_ids, result_text, rest } of groups) {
+      expect([rest?.command_id]).toEqual(command_ids);
+      const page = await fleet.perform('get_command', { ...rest });
+      expect(JSON.parse(`${result_text}${page.result_text}`)).toEqual({
+        logs: `${server_ids[0]}\n`.repeat(3_000),
+      });
+    }
   });
 
   it('leaves long messages of many failures out, so that results have room', async () => {

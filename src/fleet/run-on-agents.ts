@@ -16,7 +16,7 @@ type RunArgs = ArgsOf<'run_on_agents'>;
 type RunResult = OperationResult<'run_on_agents'>;
 type Failure = RunResult['failures'][number];
 
-/** What the messages of failures may take of the text, so that there is room for results. */
+/** What the messages and ids of failures may take of the text, so that there is room for results. */
 const MESSAGES_MAX_CHARS = RESULT_TEXT_MAX_CHARS / 2;
 
 /**
@@ -45,10 +45,10 @@ export async function runOnAgents(
   };
   await eachAtMost(args.max_concurrency, known, run);
   failures.sort((a, b) => (a.server_id < b.server_id ? -1 : 1));
-  const messagesChars = shortenMessages(failures);
+  const failuresChars = shortenMessages(failures);
   const { succeeded } = groups;
   return {
-    groups: groups.within(Math.max(0, RESULT_TEXT_MAX_CHARS - messagesChars)),
+    groups: groups.within(Math.max(0, RESULT_TEXT_MAX_CHARS - failuresChars)),
     failures,
     counts: { asked, succeeded, failed: asked - succeeded },
   };
@@ -115,7 +115,7 @@ async function runOn(
     if (ending === undefined) return undefined;
     const { status, error, result } = ending;
     if (error !== undefined) return { server_id: serverId, command_id: id, status, error };
-    groups.add(serverId, status, result);
+    groups.add({ serverId, commandId: id, status }, result);
     return undefined;
   } catch (cause) {
     context.log.warn({ err: cause, server: serverId }, 'command not begun');
@@ -159,10 +159,11 @@ async function eachAtMost<T>(
   await Promise.all(Array.from({ length: Math.min(count, items.length) }, worker));
 }
 
-/** Leaves the codes alone of failures past the limit. Answers how long all messages are together. */
+/** Leaves codes and ids alone of failures past the limit. Answers how long ids and messages are together. */
 function shortenMessages(failures: readonly Failure[]): number {
   let chars = 0;
-  for (const { error } of failures) {
+  for (const { command_id, error } of failures) {
+    chars += command_id?.length ?? 0;
     if (chars + error.message.length > MESSAGES_MAX_CHARS) error.message = '…';
     chars += error.message.length;
   }

@@ -35,10 +35,17 @@ export const runResult = z.object({
     .array(
       z.object({
         server_ids: z.array(z.string()),
+        command_ids: z
+          .array(z.string())
+          .describe('In the order of server_ids, of the first servers if there are very many.'),
         status: z.enum(COMMAND_STATUSES),
         result: z.unknown().optional(),
         result_text: z.string().optional().describe('The beginning of a result that is too long.'),
         truncated: z.boolean().optional(),
+        rest: z
+          .object({ command_id: z.string(), result_offset: z.number().int() })
+          .optional()
+          .describe('get_command with these shows the rest of a result that was cut.'),
       }),
     )
     .describe('Equal answers once, the most frequent first.'),

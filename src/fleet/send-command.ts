@@ -37,7 +37,10 @@ export interface WholeRun {
   readonly ending: CommandEnding | undefined;
 }
 
-/** Runs one method on one agent until it has ended. Throws as sendCommand. */
+/**
+ * Runs one method on one agent until it has ended. Throws as sendCommand. The result is kept, whatever
+ * the method: the caller may not be shown the whole of it.
+ */
 export async function runCommand(
   context: FleetContext,
   command: Command,

@@ -95,7 +95,8 @@ export const dockerComposeCommands = {
     timeoutMs: 60_000,
   }),
   'docker.compose.config': defineCommand({
-    summary: 'The compose file as it takes effect; values of its environments as ***.',
+    summary:
+      'The compose file as it takes effect; values of its environments as ***, without x- keys.',
     params: place.extend({ reveal_env: revealEnvironmentParam }),
     result: z.looseObject({ compose_version: z.string(), config: z.looseObject({}) }),
     access: 'read',
@@ -104,7 +105,10 @@ export const dockerComposeCommands = {
     environments: [
       'config.services.*.environment',
       'config.services.*.build.args',
+      'config.services.*.post_start.*.environment',
+      'config.services.*.pre_stop.*.environment',
       'config.configs.*.content',
+      'config.x-**',
     ],
   }),
   'docker.compose.pull': defineCommand({

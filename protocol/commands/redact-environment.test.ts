@@ -69,4 +69,36 @@ describe('redactEnvironment', () => {
       });
     }
   });
+
+  it('hides the environments of the hooks of a service, and leaves out x- keys at every depth', () => {
+    const entry = CATALOGUE['docker.compose.config'];
+    const hook = { command: ['x'], environment: { A: 'secret' }, 'x-note': 'secret' };
+    const service = {
+      image: 'x',
+      post_start: [hook, { command: ['y'], environment: ['B=secret'] }, 'odd'],
+      pre_stop: [hook],
+      'x-common': { token: 'secret' },
+      labels: ['x-kept=1'],
+    };
+    const config = {
+      'x-top': ['secret'],
+      services: { web: service },
+      networks: { front: { 'x-key': { deep: 'secret' }, internal: true } },
+    };
+    const hidden = { command: ['x'], environment: { A: '***' } };
+    expect(redactEnvironment(entry, {}, { config })).toEqual({
+      config: {
+        services: {
+          web: {
+            image: 'x',
+            post_start: [hidden, { command: ['y'], environment: ['B=***'] }, 'odd'],
+            pre_stop: [hidden],
+            labels: ['x-kept=1'],
+          },
+        },
+        networks: { front: { internal: true } },
+      },
+    });
+    expect(redactEnvironment(entry, { reveal_env: true }, { config })).toEqual({ config });
+  });
 });

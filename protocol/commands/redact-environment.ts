@@ -1,8 +1,10 @@
 import type { CommandEntry } from './define-command.ts';
 
 const HIDDEN = '***';
-/** In a path: every member of an object. */
+/** In a path: every member of an object or a list. */
 const EACH = '*';
+/** In a path: whatever is named `x-...`, at any depth. */
+const EXTENSIONS = 'x-**';
 
 /**
  * A method's result as callers may see it: the values of the environments in it become `***`, unless
@@ -19,6 +21,8 @@ export function redactEnvironment(
 
 function redactAt(value: unknown, [key, ...rest]: readonly string[]): unknown {
   if (key === undefined) return withoutValues(value);
+  if (key === EXTENSIONS) return withoutExtensions(value);
+  if (key === EACH && Array.isArray(value)) return value.map((item) => redactAt(item, rest));
   if (!isObject(value)) return value;
   if (key === EACH) {
     return Object.fromEntries(
@@ -35,6 +39,17 @@ function withoutValues(value: unknown): unknown {
   if (Array.isArray(value)) return value.map(withoutValue);
   if (!isObject(value)) return HIDDEN;
   return Object.fromEntries(Object.keys(value).map((name) => [name, HIDDEN]));
+}
+
+/** Compose gives them no meaning and shows them as they were written: any text may be in them. */
+function withoutExtensions(value: unknown): unknown {
+  if (Array.isArray(value)) return value.map(withoutExtensions);
+  if (!isObject(value)) return value;
+  return Object.fromEntries(
+    Object.entries(value)
+      .filter(([name]) => !name.startsWith('x-'))
+      .map(([name, member]) => [name, withoutExtensions(member)]),
+  );
 }
 
 function withoutValue(text: unknown): string {

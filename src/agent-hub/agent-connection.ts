@@ -68,6 +68,7 @@ export class AgentConnection {
     }
     this.#progress = new AgentProgress({
       isAwaited: (id) => this.awaits(id),
+      keepsResult: (id) => this.#calls.has(id) || options.owes(id),
       take: options.onProgress,
       onStray: options.onStrayProgress,
       notify: (method, params) => this.notify(method, params),
@@ -189,6 +190,8 @@ export class AgentConnection {
   /** Fails every call at once, then closes the socket politely. */
   close(code: number, reason: string, error: TomoError): void {
     this.#failCalls(error);
+    // The other end may take its time to close, and come back by another socket meanwhile.
+    this.#progress[Symbol.dispose]();
     this.#socket.close(code, closeReason(reason));
   }
 

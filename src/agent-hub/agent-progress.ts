@@ -14,6 +14,8 @@ const WORTH_CHARS = 1_024;
 interface AgentProgressOptions {
   /** Whether a call waits for the command by this socket, or the agent said that it holds it. */
   readonly isAwaited: (id: string) => boolean;
+  /** Whether a result in pieces is kept: the hub itself knows of the command, whatever the agent said. */
+  readonly keepsResult: (id: string) => boolean;
   readonly take: (progress: ProgressParams, acknowledge: Acknowledge) => Taking;
   /** Called for what belongs to no command of the agent. */
   readonly onStray: () => void;
@@ -35,6 +37,7 @@ export class AgentProgress implements Disposable {
 
   [Symbol.dispose](): void {
     this.#acks[Symbol.dispose]();
+    this.#pieces.clear();
   }
 
   /** Takes the params of `$/progress`. Whether that much was asked for. */
@@ -55,7 +58,7 @@ export class AgentProgress implements Disposable {
   }
 
   #keepPiece({ id, data = '' }: ProgressParams): boolean {
-    if (!this.#pieces.add(id, data)) return this.#stray();
+    if (!this.#options.keepsResult(id) || !this.#pieces.add(id, data)) return this.#stray();
     return data.length >= WORTH_CHARS;
   }
 

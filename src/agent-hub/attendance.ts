@@ -114,10 +114,13 @@ export class Attendance {
     const isAgent = candidateTokenHash === undefined;
     // An earlier hub began them, or this one has their output already.
     const streams = await this.detached.streamsOf(row.id, hello.held ?? []);
-    for (const [id, mode] of streams) {
+    for (const [id, mode] of streams ?? []) {
       this.outputs.open(id, { agentId: row.id, mode, isUnderWay: true });
     }
-    const connection = this.#connect(arrival);
+    const connection = this.#connect(arrival, (id) => {
+      // What could not be looked up is believed: a result that is brought now is not brought again.
+      return streams?.has(id) ?? hello.held?.includes(id) === true;
+    });
     // A token that is new has no copies yet.
     if (isAgent && token !== undefined) this.duplicates.clear(row.id);
     if (isAgent) {
@@ -186,7 +189,10 @@ export class Attendance {
     this.telemetry.seen(connection.agent.agentId, Date.now());
   }
 
-  #connect({ admitted, socket, stream, address }: AdmittedArrival): AgentConnection {
+  #connect(
+    { admitted, socket, stream, address }: AdmittedArrival,
+    isDetachedOne: (id: string) => boolean,
+  ): AgentConnection {
     const { row, hello, access } = admitted;
     const { id: agentId, serverId } = row;
     const connection = new AgentConnection({
@@ -206,6 +212,7 @@ export class Attendance {
           stored();
         });
       },
+      owes: (id) => isDetachedOne(id) || this.outputs.isLive(id, agentId),
       onProgress: (progress, acknowledge) => this.outputs.take(agentId, progress, acknowledge),
       onStrayProgress: () => {
         this.counters.strayProgress += 1;

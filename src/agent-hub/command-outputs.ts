@@ -124,6 +124,12 @@ export class CommandOutputs implements Disposable {
     });
   }
 
+  /** Whether a command of that agent goes on, as far as is known here. */
+  isLive(id: string, agentId: string): boolean {
+    const output = this.#outputs.get(id);
+    return output?.agentId === agentId && !output.hasEnded;
+  }
+
   /** Takes what an agent tells of a command. */
   take(
     agentId: string,

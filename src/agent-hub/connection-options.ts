@@ -16,6 +16,8 @@ export interface ConnectionOptions {
   readonly log: Logger;
   /** Whether the hub had asked for it. */
   readonly onNotification: (notification: RpcNotification, bytes: number) => boolean;
+  /** Whether the hub itself knows of a command of earlier sockets that the agent is to answer. */
+  readonly owes: (id: string) => boolean;
   /** Called for output and steps of commands that a call waits for, or that the agent holds. */
   readonly onProgress: (progress: ProgressParams, acknowledge: Acknowledge) => Taking;
   /** Called for what belongs to no such command. */

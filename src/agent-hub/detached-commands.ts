@@ -47,10 +47,13 @@ export class DetachedCommands {
   }
 
   /**
-   * Of some commands those that are detached ones of that very agent, and how their output travels. None
-   * if the database refuses: then their output is not kept.
+   * Of some commands those that are detached ones of that very agent, and how their output travels.
+   * Undefined if the database refuses: then their output is not kept.
    */
-  async streamsOf(agentId: string, ids: readonly string[]): Promise<Map<string, Streams>> {
+  async streamsOf(
+    agentId: string,
+    ids: readonly string[],
+  ): Promise<Map<string, Streams> | undefined> {
     const streams = new Map<string, Streams>();
     if (!this.has(agentId)) return streams;
     const held = new Set(ids);
@@ -61,6 +64,7 @@ export class DetachedCommands {
       }
     } catch (error) {
       this.#log.error({ err: error }, 'output of commands that an agent goes on with is not kept');
+      return undefined;
     }
     return streams;
   }

@@ -1,8 +1,9 @@
-import { describe, expect, it } from 'vitest';
+import { describe, expect, it, vi } from 'vitest';
 import { PIECE_MAX_BYTES } from '../../protocol/limits.ts';
 import { type FakeAgent, PONG } from '../../test/support/fake-agent.ts';
 import { startHub } from '../../test/support/hub.ts';
 import { LOGS, streaming } from '../../test/support/streaming-command.ts';
+import { DatabaseError } from '../db/errors.ts';
 
 const HELLO = { protocol: 1, instance_id: 'p1' };
 
@@ -57,6 +58,38 @@ describe('a large result', () => {
       resultBytes: text.length,
     });
     expect(await test.database.db.results.find(id)).toBe(text);
+  });
+
+  it('of a command that only the agent says it holds is not kept', async () => {
+    const test = await startHub();
+    const { token, agentId } = await test.join('web-1', HELLO);
+    const { agent } = await test.rejoin(token, { ...HELLO, held: ['made up'] });
+    sendPieces(agent, 'made up', ['x'.repeat(PIECE_MAX_BYTES), 'x']);
+    const call = test.call(agentId, { id: 'last' });
+    agent.answer('last', PONG);
+    await call;
+    expect(test.hub.counters).toMatchObject({ strayProgress: 2 });
+  });
+
+  it('is kept if the database refuses to say whether its command is known', async () => {
+    const test = await startHub();
+    const joined = await test.join('web-1', HELLO);
+    const { id, call } = await streaming(test, joined, 'none');
+    await test.hub.close();
+    await expect(call).rejects.toMatchObject({ name: 'CONNECTION_LOST' });
+    const later = await startHub({ database: test.database });
+    const { commands } = test.database.db;
+    const refusing = vi
+      .spyOn(commands, 'detachedOf')
+      .mockRejectedValue(new DatabaseError('locked', 'locked'));
+    const { agent } = await later.rejoin(joined.token, { ...HELLO, held: [id] });
+    refusing.mockRestore();
+    const text = JSON.stringify(LOGS);
+    sendPieces(agent, id, cut(text));
+    finish(agent, id, cut(text).length);
+    await later.hub.telemetry.flush();
+    await later.hub.waitForEnd(id, AbortSignal.timeout(20_000));
+    expect(await commands.find(id)).toMatchObject({ status: 'succeeded' });
   });
 
   const broken: [string, string[], number][] = [

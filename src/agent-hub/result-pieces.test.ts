@@ -20,6 +20,18 @@ describe('a result in pieces', () => {
     });
   });
 
+  it('is forgotten with its room when its socket closes', () => {
+    const pieces = new ResultPieces();
+    const most = (2 * FRAME_MAX_BYTES) / (PIECE_MAX_BYTES + 64);
+    for (let count = 1; count < most; count += 1) pieces.add(`${count % 3}`, PIECE);
+    expect(pieces.add('a', PIECE)).toBe(false);
+    pieces.clear();
+    expect(answerIn(pieces, '1', 1)).toMatchObject({ response: { error: { code: 1009 } } });
+    for (let count = 1; count < most; count += 1) {
+      expect(pieces.add(`${count % 3}`, PIECE)).toBe(true);
+    }
+  });
+
   const wrong: [string, string[], number][] = [
     ['pieces are missing', ['1'], 2],
     ['there are more than it says', ['1', '2'], 1],

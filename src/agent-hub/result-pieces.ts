@@ -48,6 +48,12 @@ export class ResultPieces {
     this.#results.delete(id);
   }
 
+  /** Forgets everything: no answer comes by this socket any more. */
+  clear(): void {
+    this.#results.clear();
+    this.#size = 0;
+  }
+
   /** The answer with its result, which may have come in pieces; `bytes` is the size of one that has not. */
   complete(response: RpcResponse, bytes: number): LateAnswer {
     const { id } = response;

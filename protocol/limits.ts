@@ -55,6 +55,9 @@ export const AGENT_SILENCE_MAX_MS = 15_000;
 export const CALLS_PER_AGENT_MAX_COUNT = 256;
 /** Calls that may wait for all agents together. */
 export const CALLS_MAX_COUNT = 10_000;
+/** Commands that one actor may have under way on one agent, a quarter of what that takes, and on all. */
+export const RUNS_PER_ACTOR_AND_AGENT_MAX_COUNT = 64;
+export const RUNS_PER_ACTOR_MAX_COUNT = 2_500;
 /** Longest time a caller may give a command. */
 export const CALL_TIMEOUT_MAX_MS = 24 * 60 * 60 * 1_000;
 /** How much longer than the agent the hub waits, so that the agent's own time-out answers first. */

@@ -244,3 +244,35 @@ describe('run_on_agents', () => {
     expect(await fleet.test.database.db.commands.recent({ limit: 9 })).toHaveLength(1);
   });
 });
+
+describe('commands that one actor leaves under way', () => {
+  const begin = (fleet: TestFleet, caller: Caller) =>
+    fleet.perform('send_agent_command', { ...EXEC, wait_seconds: 0 }, caller);
+  const GREEDY: Caller = { actor: 'token:greedy', access: 'admin' };
+
+  it('are at most a quarter of what an agent takes, and the others have the rest', async () => {
+    const fleet = await withAgent();
+    const begun = await Promise.all(Array.from({ length: 64 }, () => begin(fleet, GREEDY)));
+    await expect(begin(fleet, GREEDY)).rejects.toMatchObject({
+      name: 'LIMIT_REACHED',
+      message: expect.stringMatching(/64 .*token:greedy.* web-1 .*cancel_command/),
+    });
+    expect(await begin(fleet, ADMIN)).toMatchObject({ status: 'running' });
+    const id = begun[0]?.command_id ?? '';
+    fleet.agent.answer(id, DONE);
+    await eventually(async () =>
+      expect(await begin(fleet, GREEDY)).toMatchObject({ status: 'running' }),
+    );
+  });
+
+  it('take no place if they cannot be recorded', async () => {
+    const fleet = await withAgent();
+    const { client } = fleet.test.database;
+    client.exec('ALTER TABLE commands RENAME TO away');
+    for (let count = 0; count < 65; count += 1) {
+      await expect(begin(fleet, GREEDY)).rejects.not.toMatchObject({ name: 'LIMIT_REACHED' });
+    }
+    client.exec('ALTER TABLE away RENAME TO commands');
+    expect(await begin(fleet, GREEDY)).toMatchObject({ status: 'running' });
+  });
+});

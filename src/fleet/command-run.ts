@@ -54,8 +54,8 @@ interface Running {
 }
 
 /**
- * Begins one method on one agent. Throws UNKNOWN_SERVER, and DatabaseError if it cannot be recorded:
- * whatever goes wrong with the command itself is in how it ends.
+ * Begins one method on one agent. Throws UNKNOWN_SERVER, LIMIT_REACHED for an actor that has too many
+ * under way, and DatabaseError if it cannot be recorded: whatever goes wrong with the command itself is in how it ends.
  */
 export async function beginCommand(
   context: FleetContext,
@@ -65,17 +65,13 @@ export async function beginCommand(
   const agent = await agentOf(context, command.server_id);
   const id = randomUUID();
   const started = performance.now();
-  await context.audit.begin({
-    id,
-    serverId: agent.serverId,
-    agentId: agent.id,
-    actor: caller.actor,
-    origin: caller.origin ?? null,
-    instanceId: context.hub.connected(agent.id)?.hello.instance_id ?? null,
-    method: command.method,
-    params: auditParams(command.method, command.params),
-    startedAt: Date.now(),
-  });
+  const leave = context.runRoom.take(caller.actor, agent);
+  try {
+    await recordBegun(context, { id, agent, command, caller });
+  } catch (error) {
+    leave();
+    throw error;
+  }
   const stop = new AbortController();
   // Whoever gave up before it was sent is the only one who knows of it.
   if (caller.signal?.aborted === true) stop.abort();
@@ -108,8 +104,28 @@ export async function beginCommand(
     giveUp: () => stop.abort(),
   };
   context.runs.set(id, run);
-  void ended.finally(() => context.runs.delete(id));
+  void ended.finally(() => {
+    leave();
+    context.runs.delete(id);
+  });
   return run;
+}
+
+async function recordBegun(
+  { audit, hub }: FleetContext,
+  { id, agent, command, caller }: Pick<Running, 'id' | 'agent' | 'command' | 'caller'>,
+): Promise<void> {
+  await audit.begin({
+    id,
+    serverId: agent.serverId,
+    agentId: agent.id,
+    actor: caller.actor,
+    origin: caller.origin ?? null,
+    instanceId: hub.connected(agent.id)?.hello.instance_id ?? null,
+    method: command.method,
+    params: auditParams(command.method, command.params),
+    startedAt: Date.now(),
+  });
 }
 
 /** Never rejects. */

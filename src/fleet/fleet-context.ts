@@ -7,6 +7,7 @@ import type { Audit } from './audit.ts';
 import type { CommandRun } from './command-run.ts';
 import type { LaterCancels } from './later-cancels.ts';
 import type { OwnerInfo } from './operations.ts';
+import type { RunRoom } from './run-room.ts';
 
 /** An installation that is under way. */
 export interface Installation {
@@ -35,6 +36,7 @@ export interface FleetContext {
   readonly installing: Map<string, Installation>;
   /** Commands under way that this process waits for, by id; the hub limits how many. */
   readonly runs: Map<string, CommandRun>;
+  readonly runRoom: RunRoom;
   readonly laterCancels: LaterCancels;
   readonly log: Logger;
 }

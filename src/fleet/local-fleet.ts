@@ -16,6 +16,7 @@ import { isRecorded, recorded } from './recorded-operation.ts';
 import { revokeAgent } from './revoke-agent.ts';
 import { rotateAgentToken } from './rotate-agent-token.ts';
 import { runOnAgents } from './run-on-agents.ts';
+import { RunRoom } from './run-room.ts';
 import { searchLogs } from './search-logs.ts';
 import { sendCommand } from './send-command.ts';
 import { uninstallAgent } from './uninstall-agent.ts';
@@ -57,11 +58,12 @@ const PERFORM: Operations = {
 export class LocalFleet implements Fleet {
   readonly #context: FleetContext;
 
-  constructor(context: Omit<FleetContext, 'installing' | 'runs' | 'laterCancels'>) {
+  constructor(context: Omit<FleetContext, 'installing' | 'runs' | 'runRoom' | 'laterCancels'>) {
     this.#context = {
       ...context,
       installing: new Map(),
       runs: new Map(),
+      runRoom: new RunRoom(),
       laterCancels: new LaterCancels(),
     };
   }

@@ -8,7 +8,7 @@ import { waitForCommand } from './wait-for-command.ts';
 
 /**
  * Runs one method on one agent and answers how it ended or, if that takes longer than the caller
- * waits, that it runs. Throws UNKNOWN_SERVER, and DatabaseError if it cannot be recorded: whatever goes
+ * waits, that it runs. Throws what beginCommand does: whatever goes
  * wrong with the command itself is in the answer.
  */
 export async function sendCommand(

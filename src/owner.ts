@@ -81,6 +81,7 @@ async function startParts(
   const mcp = new McpHttp({
     fleet,
     tokens,
+    giveUpRuns: (isAccepted) => fleet.giveUpRuns(isAccepted),
     ceiling,
     hostNames: [...LOOPBACK_NAMES, serving.host, hostName(listener.url), hostName(publicUrl)],
     clientAddress,

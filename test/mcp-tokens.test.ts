@@ -97,6 +97,31 @@ describe.each(KINDS)('a named token with %s', (kind) => {
   });
 });
 
+describe('a command that goes on when its call was answered', () => {
+  const begun = async (token: string) => {
+    const client = await clientWith('v2-auto', token);
+    const mark = join(started.directory(), 'pid');
+    const command = `echo $$ > ${mark}; exec sleep 300`;
+    const call = { ...EXEC, params: { command }, wait_seconds: 0 };
+    const { structuredContent } = await client.callTool('send_agent_command', call);
+    expect(structuredContent).toMatchObject({ status: 'running' });
+    await vi.waitUntil(() => existsSync(mark) && readFileSync(mark, 'utf8') !== '', 20_000);
+    await client.close();
+    return Number(readFileSync(mark, 'utf8'));
+  };
+
+  it('is given up when its token is removed, also if one of that name is made anew', async () => {
+    const { name, token } = await newToken('admin');
+    const other = await begun((await newToken('admin')).token);
+    const pid = await begun(token);
+    await remove(name);
+    const again = await begun(await addToken(started, server, name, 'admin'));
+    await vi.waitUntil(() => !isAlive(pid), 20_000);
+    expect([other, again].map(isAlive)).toEqual([true, true]);
+    for (const left of [other, again]) process.kill(left);
+  });
+});
+
 describe('a session of an MCP client', () => {
   it('is unknown to every token but the one that opened it', async () => {
     const { token } = await newToken('admin');

@@ -31,6 +31,8 @@ export interface CommandEnding {
 /** A command under way in this process. It goes on whether anybody waits for it or not. */
 export interface CommandRun {
   readonly id: string;
+  /** Of its caller. */
+  readonly tokenHash: string | undefined;
   /** Milliseconds since it was begun. */
   readonly durationMs: () => number;
   /** Its end, which is in its row then; undefined if `signal` aborts before. */
@@ -91,6 +93,7 @@ export async function beginCommand(
   const wait = (limit: AbortSignal) => Promise.race([ended, aborted(limit)]);
   const run: CommandRun = {
     id,
+    tokenHash: caller.tokenHash,
     durationMs,
     wait,
     take: async (limit) => {

@@ -7,6 +7,8 @@ export interface Caller {
   readonly actor: string;
   /** The address it came from, if it came over the network. */
   readonly origin?: string;
+  /** SHA-256 (hex) of the token it came with, if that may be removed meanwhile. */
+  readonly tokenHash?: string;
   /** The most this caller may do. */
   readonly access: Access;
   /**

@@ -79,6 +79,20 @@ export class LocalFleet implements Fleet {
     await Promise.allSettled(installations.map(({ done }) => done));
   }
 
+  /**
+   * Gives up the commands under way whose caller's token is accepted no more, also those that nobody
+   * waits for. `isAccepted` is asked by the token's hash, once for each.
+   */
+  giveUpRuns(isAccepted: (tokenHash: string) => boolean): void {
+    const known = new Map<string, boolean>();
+    for (const { tokenHash, giveUp } of this.#context.runs.values()) {
+      if (tokenHash === undefined) continue;
+      const accepted = known.get(tokenHash) ?? isAccepted(tokenHash);
+      known.set(tokenHash, accepted);
+      if (!accepted) giveUp();
+    }
+  }
+
   async perform<N extends OperationName>(
     name: N,
     args: ArgsOf<N>,

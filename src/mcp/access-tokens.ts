@@ -121,6 +121,11 @@ export class AccessTokens {
     return this.#current().get(tokenHash(token));
   }
 
+  /** Whether the token of that hash is one that is accepted now. */
+  accepts(hash: string): boolean {
+    return hash === this.#mainTokenHash || this.#current().has(hash);
+  }
+
   #current(): KnownTokens['byHash'] {
     const stats = statSync(this.#dir, { bigint: true, throwIfNoEntry: false });
     if (stats === undefined) return new Map();

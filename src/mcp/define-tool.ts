@@ -14,7 +14,7 @@ export interface ToolCall {
 }
 
 /** Who calls a tool, from where, and the most that this one may do. */
-export type ToolCaller = Pick<Caller, 'actor' | 'access' | 'origin'>;
+export type ToolCaller = Pick<Caller, 'actor' | 'access' | 'origin' | 'tokenHash'>;
 
 /** What every tool of one MCP endpoint shares. */
 export interface ToolDeps {

@@ -29,7 +29,9 @@ const TOKENS_CHECK_MS = 1_000;
 
 export interface McpHttpOptions {
   readonly fleet: Fleet;
-  readonly tokens: Pick<AccessTokens, 'match'>;
+  readonly tokens: Pick<AccessTokens, 'match' | 'accepts'>;
+  /** Gives up commands that go on without a request, unless their caller's token is accepted. */
+  readonly giveUpRuns: (isAccepted: (tokenHash: string) => boolean) => void;
   /** The most that anybody may do, whatever the token. */
   readonly ceiling: Access;
   /** Host names (without port) under which clients may reach this server; against DNS rebinding. */
@@ -106,9 +108,10 @@ export class McpHttp implements AsyncDisposable {
     return this.#sessions.fetch(request, options.authInfo?.token ?? '', options);
   }
 
-  /** A removed token's streams and calls end too, not only its next request. */
+  /** A removed token's streams, calls and commands end too, not only its next request. */
   async #endRemoved(): Promise<void> {
     try {
+      this.#options.giveUpRuns((hash) => this.#options.tokens.accepts(hash));
       const tokens = new Set([...this.#answering.values(), ...this.#sessions.tokens]);
       const removed = [...tokens].filter((token) => !this.#accepts(token));
       for (const [response, token] of this.#answering) {

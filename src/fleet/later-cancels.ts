@@ -22,8 +22,10 @@ export class LaterCancels {
     const signal = AbortSignal.any([over.signal, AbortSignal.timeout(DETACHED_MAX_MS)]);
     const ended = hub.waitForEnd(id, signal).then(() => false);
     const back = hub.waitForConnection(agentId, { signal }).then(() => true);
+    // Without the database nobody knows whether it has ended: to stop one that has does no harm.
+    const endedOrBack = ended.catch(() => back);
     // A wait that is over without either has nothing to stop.
-    const isBack = await Promise.race([ended, back]).catch(() => false);
+    const isBack = await Promise.race([endedOrBack, back]).catch(() => false);
     if (isBack) hub.cancel(agentId, id);
     this.#ids.delete(id);
     over.abort();

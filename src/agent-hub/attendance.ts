@@ -20,7 +20,7 @@ import { DetachedCommands } from './detached-commands.ts';
 import { Duplicates, type TokenBearer, tokenBearer } from './duplicates.ts';
 import { EventSequence } from './event-sequence.ts';
 import { LogIntake } from './log-intake.ts';
-import { effectiveLogSettings } from './log-settings.ts';
+import { effectiveLogSettings, type LogSettings } from './log-settings.ts';
 import { handleNotification } from './notifications.ts';
 import { Presence } from './presence.ts';
 import type { AdmittedArrival } from './reception.ts';
@@ -62,6 +62,8 @@ export class Attendance {
   readonly #debts = new AgentDebts();
   readonly #journal: AgentJournal;
   readonly #callDeps: Parameters<typeof redirectLater>[0];
+  /** What candidates were told to collect. */
+  readonly #candidateLogs = new WeakMap<AgentConnection, LogSettings>();
   #callsUnderWay = 0;
 
   constructor(options: AttendanceOptions) {
@@ -128,7 +130,8 @@ export class Attendance {
       this.#collectAnswers(row.id);
     }
     const logSettings = effectiveLogSettings(settings, row.config);
-    this.logs.welcome(row.id, logSettings);
+    if (isAgent) this.logs.welcome(row.id, logSettings);
+    else this.#candidateLogs.set(connection, logSettings);
     connection.send(welcomeMessage(admitted, effectiveConfig(settings, row.config), logSettings));
     const type = hello.type === 'register' ? 'registered' : 'connected';
     this.#recordArrival(connection, isAgent ? type : 'candidate');
@@ -270,8 +273,10 @@ export class Attendance {
 
   #promoted(connection: AgentConnection): void {
     const older = this.presence.replace(connection);
-    this.duplicates.clear(connection.agent.agentId);
-    this.#collectAnswers(connection.agent.agentId);
+    const { agentId } = connection.agent;
+    this.duplicates.clear(agentId);
+    this.#collectAnswers(agentId);
+    this.logs.promoted(agentId, this.#candidateLogs.get(connection));
     connection.notify(PROMOTED_METHOD, {});
     this.#recordArrival(connection, 'promoted');
     if (older !== undefined) retire(older, this.#options.timings.retireMaxMs);

@@ -1,5 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { LOG_BATCHES_MAX_COUNT } from '../../protocol/limits.ts';
+import { answerPing, FOREVER, parkCandidate } from '../../test/support/candidate.ts';
 import type { FakeAgent, Message } from '../../test/support/fake-agent.ts';
 import { eventually, startHub, type TestHub } from '../../test/support/hub.ts';
 import { parseLogLines } from '../db/log-repository.ts';
@@ -106,6 +107,46 @@ describe('log lines that an agent pushes', () => {
     expect(await ack(agent)).toEqual({ batch: 1 });
     await ack(agent);
     expect(await stored(test)).toEqual(['one', 'two']);
+  });
+
+  it('are lost to no candidate that comes while the database takes nothing, and taken of it once it is promoted', async () => {
+    const test = await startHub();
+    const { agent, agentId } = await collecting(test);
+    const { client } = test.database;
+    client.exec(
+      `CREATE TRIGGER refuse BEFORE INSERT ON log_batches BEGIN SELECT RAISE(ABORT, 'x'); END`,
+    );
+    push(agent, 1, 'one');
+    await eventually(() =>
+      expect(test.logged).toContainEqual(
+        expect.objectContaining({ msg: 'log lines could not be stored' }),
+      ),
+    );
+    client.exec('DROP TRIGGER refuse');
+    const promotion = test.hub.waitForPromotion(agentId, FOREVER);
+    const candidate = await parkCandidate(test, agentId);
+    expect(candidate.welcome).toMatchObject({ log_collection: 'all' });
+    push(agent, 2, 'two');
+    push(agent, 1, 'one');
+    expect(await ack(agent)).toEqual({ batch: 1 });
+    expect(await stored(test)).toEqual(['one']);
+    await answerPing(candidate.agent);
+    expect(await promotion).toBe('promoted');
+    push(candidate.agent, 1, 'of the candidate');
+    expect(await ack(candidate.agent)).toEqual({ batch: 1 });
+  });
+
+  it('are taken of a candidate whose agent is away', async () => {
+    const test = await startHub();
+    const { agent, agentId } = await collecting(test);
+    agent.cut();
+    await eventually(() => expect(test.hub.connected(agentId)).toBeUndefined());
+    const promotion = test.hub.waitForPromotion(agentId, FOREVER);
+    const candidate = await parkCandidate(test, agentId);
+    await answerPing(candidate.agent);
+    expect(await promotion).toBe('promoted');
+    push(candidate.agent, 1, 'one');
+    expect(await ack(candidate.agent)).toEqual({ batch: 1 });
   });
 
   it('go with the agent that is forgotten, and with its settings', async () => {

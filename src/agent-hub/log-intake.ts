@@ -57,6 +57,12 @@ export class LogIntake {
     this.#senders.set(agentId, { settings, pending: 0 });
   }
 
+  /** The same for a candidate that has taken its agent's place; what the older one was told is newer. */
+  promoted(agentId: string, settings: LogSettings | undefined): void {
+    const current = this.#senders.get(agentId)?.settings ?? settings;
+    if (current !== undefined) this.welcome(agentId, current);
+  }
+
   /** What holds for an agent from now on, if it is connected. */
   configure(agentId: string, settings: LogSettings): void {
     const sender = this.#senders.get(agentId);

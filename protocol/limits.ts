@@ -148,6 +148,10 @@ export const RESEND_AFTER_MS = 30_000;
 
 /** Containers whose logs one agent collects at one time. */
 export const LOG_CONTAINERS_MAX_COUNT = 500;
+/** Containers that one `logs.push` may name: those that ended or were renamed while it gathered as well. */
+export const LOG_BATCH_CONTAINERS_MAX_COUNT = LOG_CONTAINERS_MAX_COUNT * 2;
+/** Kept of a container's name beside its log; the rest of it is cut off. */
+export const LOG_CONTAINER_NAME_MAX_CHARS = 255;
 /** Kept of one line of a container's log; the rest of it is cut off. */
 export const COLLECTED_LINE_MAX_BYTES = 16 * 1024;
 /** Largest `logs.push`. */

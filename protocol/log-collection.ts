@@ -1,5 +1,9 @@
 import { z } from 'zod';
-import { COLLECTED_LINE_MAX_BYTES, LOG_CONTAINERS_MAX_COUNT } from './limits.ts';
+import {
+  COLLECTED_LINE_MAX_BYTES,
+  LOG_BATCH_CONTAINERS_MAX_COUNT,
+  LOG_CONTAINER_NAME_MAX_CHARS,
+} from './limits.ts';
 
 /** Which containers' logs an agent pushes: none, all, or those with a label (of that value, if given). */
 export const logCollectionSchema = z.union([
@@ -32,15 +36,24 @@ export const logLineSchema = z.object({
   cut: z.literal(true).optional(),
 });
 
-/** Params of `logs.push`. */
-export const logBatchSchema = z.object({
+/** Which batch it is. */
+export const logBatchHeadSchema = z.object({
   /** New for every process of the agent. */
   epoch: z.string().min(1).max(64),
   /** Counts the batches of an epoch. */
   batch: z.int().positive(),
+});
+
+/** Params of `logs.push`. */
+export const logBatchSchema = logBatchHeadSchema.extend({
   containers: z
-    .array(z.object({ id: z.string().min(1).max(128), name: z.string().max(255) }))
-    .max(LOG_CONTAINERS_MAX_COUNT * 2),
+    .array(
+      z.object({
+        id: z.string().min(1).max(128),
+        name: z.string().max(LOG_CONTAINER_NAME_MAX_CHARS),
+      }),
+    )
+    .max(LOG_BATCH_CONTAINERS_MAX_COUNT),
   lines: z.array(logLineSchema),
 });
 export type LogBatch = z.infer<typeof logBatchSchema>;

@@ -4,6 +4,7 @@ import { z } from 'zod';
 import type { DockerEngine } from '../../docker-engine/docker-engine.ts';
 import { isMissing } from '../../docker-engine/docker-errors.ts';
 import { labels, readReply } from '../../docker-engine/docker-reply.ts';
+import { LOG_CONTAINER_NAME_MAX_CHARS } from '../../protocol/limits.ts';
 import { readLogLines } from './log-lines.ts';
 import { type LogPosition, PlaceCounter, sinceOf } from './log-position.ts';
 import type { CollectedLine } from './open-batch.ts';
@@ -55,7 +56,7 @@ export class ContainerFollower {
   }
 
   rename(name: string): void {
-    this.#name = name;
+    this.#name = name.slice(0, LOG_CONTAINER_NAME_MAX_CHARS);
   }
 
   async #run(): Promise<void> {
@@ -86,7 +87,7 @@ export class ContainerFollower {
     const reply = await engine.request({ path: `${path}/json`, subject, signal });
     const { Name, Config, State } = readReply(inspectSchema, reply);
     if (!isChosen(Config.Labels)) return false;
-    this.#name = Name.replace(/^\//, '');
+    this.rename(Name.replace(/^\//, ''));
     const since = sinceOf(this.#position, otherwise);
     const hasEndedBefore = Date.parse(State.FinishedAt) / 1_000 < Number(since);
     if (!State.Running && hasEndedBefore) return false;

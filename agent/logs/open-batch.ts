@@ -1,4 +1,4 @@
-import { LOG_BATCH_MAX_BYTES } from '../../protocol/limits.ts';
+import { LOG_BATCH_CONTAINERS_MAX_COUNT, LOG_BATCH_MAX_BYTES } from '../../protocol/limits.ts';
 import type { LogBatch, LogLine } from '../../protocol/log-collection.ts';
 import type { LoggedLine } from './log-lines.ts';
 import type { LinePlace } from './log-position.ts';
@@ -33,6 +33,7 @@ export class OpenBatch {
   }
 
   fits(bytes: number): boolean {
+    if (this.containers.length >= LOG_BATCH_CONTAINERS_MAX_COUNT) return false;
     return this.#bytes + bytes <= LOG_BATCH_MAX_BYTES;
   }
 

@@ -75,6 +75,23 @@ describe('log lines that an agent pushes', () => {
     expect(await stored(test)).toEqual(['valid']);
   });
 
+  it('hold up none after them when they are not valid and never will be', async () => {
+    const test = await startHub();
+    const { agent } = await collecting(test);
+    const containers = [{ id: 'c1', name: 'x'.repeat(256) }];
+    agent.notify('logs.push', { epoch: 'e', batch: 1, containers, lines: [] });
+    expect(await ack(agent)).toEqual({ batch: 1 });
+    agent.notify('logs.push', { epoch: 'e', batch: 2 });
+    expect(await ack(agent)).toEqual({ batch: 2 });
+    push(agent, 3, 'three');
+    expect(await ack(agent)).toEqual({ batch: 3 });
+    expect(await stored(test)).toEqual(['three']);
+    const warnings = test.logged.filter(({ msg }) => String(msg).includes('not valid'));
+    expect(warnings).toEqual([
+      expect.objectContaining({ server: 'web-1', batch: 1, path: ['containers', 0, 'name'] }),
+    ]);
+  });
+
   it('are not taken faster than they are stored, however fast they come', async () => {
     const test = await startHub();
     const { agent } = await collecting(test);

@@ -6,7 +6,11 @@ import {
   LOG_BATCHES_MAX_COUNT,
   LOGS_KEPT_MAX_BYTES,
 } from '../../protocol/limits.ts';
-import { type LogBatch, logBatchSchema } from '../../protocol/log-collection.ts';
+import {
+  type LogBatch,
+  logBatchHeadSchema,
+  logBatchSchema,
+} from '../../protocol/log-collection.ts';
 import type { TomoDatabase } from '../db/database.ts';
 import type { LogBounds } from '../db/log-repository.ts';
 import type { LogSettings } from './log-settings.ts';
@@ -20,6 +24,8 @@ interface Sender {
   pending: number;
   /** The batch that was not stored: nothing after it is, until it comes again. */
   refused?: number | undefined;
+  /** That one of its batches is not valid is logged once. */
+  wasInvalid?: true;
 }
 
 interface Source {
@@ -40,6 +46,7 @@ export class LogIntake {
   #readyAt = 0;
   #stored = 0;
   #refused = 0;
+  #invalid = 0;
 
   constructor(logs: TomoDatabase['logs'], log: Logger, overallBytes = LOGS_KEPT_MAX_BYTES) {
     this.#logs = logs;
@@ -47,9 +54,9 @@ export class LogIntake {
     this.#overallBytes = overallBytes;
   }
 
-  /** Lines stored, and batches that were not. */
-  get counters(): { readonly stored: number; readonly refused: number } {
-    return { stored: this.#stored, refused: this.#refused };
+  /** Lines stored, batches that were not and come again, and batches that cannot be. */
+  get counters(): { readonly stored: number; readonly refused: number; readonly invalid: number } {
+    return { stored: this.#stored, refused: this.#refused, invalid: this.#invalid };
   }
 
   /** What holds for an agent that has just connected: it sends all again that was not acknowledged. */
@@ -84,9 +91,9 @@ export class LogIntake {
     const sender = this.#senders.get(source.agentId);
     if (sender === undefined || sender.settings.log_collection === 'off') return false;
     if (bytes > LOG_BATCH_MAX_BYTES || sender.pending >= LOG_BATCHES_MAX_COUNT) return false;
-    const parsed = logBatchSchema.safeParse(params);
-    if (!parsed.success) return false;
-    const { batch } = parsed.data;
+    const received = this.#parse(source, sender, params);
+    if (received === undefined) return false;
+    const { batch } = received;
     if (sender.refused !== undefined && sender.refused !== batch) return true;
     if (this.#readyAt - performance.now() > LOG_ACK_BACKLOG_MAX_MS) {
       this.#refuse(sender, batch);
@@ -94,8 +101,24 @@ export class LogIntake {
     }
     sender.refused = undefined;
     sender.pending += 1;
-    void this.#store(source, sender, parsed.data, ack);
+    void this.#store(source, sender, received, ack);
     return true;
+  }
+
+  /** One that cannot be valid when it comes again is noted as one without lines: the next are not held up. */
+  #parse({ serverId }: Source, sender: Sender, params: unknown): LogBatch | undefined {
+    const { data, error } = logBatchSchema.safeParse(params);
+    if (data !== undefined) return data;
+    const head = logBatchHeadSchema.safeParse(params).data;
+    if (head === undefined) return undefined;
+    this.#invalid += 1;
+    if (sender.wasInvalid !== true) {
+      sender.wasInvalid = true;
+      const [issue] = error.issues;
+      const detail = { server: serverId, batch: head.batch, path: issue?.path, fault: issue?.code };
+      this.#log.warn(detail, 'a batch of log lines is not valid and is lost');
+    }
+    return { ...head, containers: [], lines: [] };
   }
 
   async #store(

@@ -79,6 +79,32 @@ describe('LogRepository', () => {
     expect(await texts(db)).toEqual(['line 1']);
   });
 
+  it('keeps lines of times far apart in rows of their own, each with the containers of its lines', async () => {
+    const { db } = temporaryDatabase();
+    const containers = ['web', 'db', 'idle'].map((name) => ({ id: `${name}-id`, name }));
+    const old = [line(2, { container: 1 }), line(1, { container: 1 })];
+    const late = line(1_000_000);
+    await db.logs.store(batch(1, [late, ...old], { containers }), BOUNDS);
+    const rows = await db.logs.list({ limit: 10 });
+    expect(rows.map((row) => row.containers)).toEqual(['[["web-id","web"]]', '[["db-id","db"]]']);
+    expect(rows.map(({ firstAt, lastAt }) => lastAt - firstAt)).toEqual([0, 1_000]);
+    const lines = rows.flatMap((row) => parseLogLines(row));
+    expect(lines.map(({ container, text }) => `${container} ${text}`)).toEqual([
+      'web line 1000000',
+      'db line 1',
+      'db line 2',
+    ]);
+  });
+
+  it('makes few rows of a batch, however far apart its times are', async () => {
+    const { db } = temporaryDatabase();
+    const lines = Array.from({ length: 1_000 }, (_, count) => line(count * -1_000_000));
+    await db.logs.store(batch(1, lines), BOUNDS);
+    const rows = await db.logs.list({ limit: 1_000 });
+    expect(rows.length).toBeLessThanOrEqual(65);
+    expect(rows.flatMap((row) => parseLogLines(row))).toHaveLength(1_000);
+  });
+
   it('keeps the newest of an agent within its bound, and of all within theirs', async () => {
     const { db } = temporaryDatabase();
     const text = 'x'.repeat(1_000);

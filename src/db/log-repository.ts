@@ -2,6 +2,7 @@ import { and, asc, desc, eq, gte, inArray, lt, lte, or, type SQL, sql } from 'dr
 import { z } from 'zod';
 import type { Connection } from './connection.ts';
 import { LogPlaces, PlaceTable } from './log-places.ts';
+import { splitBySpan } from './log-spans.ts';
 import { logBatches, logEpochs, logPositions } from './schema.ts';
 
 /** A batch of lines as an agent pushes it; times in nanoseconds since the epoch, as text. */
@@ -38,6 +39,8 @@ export interface LogFilter {
   /** With lines of then or later, or before. */
   readonly since?: number | undefined;
   readonly until?: number | undefined;
+  /** With lines before this one: of an earlier time, or of that time in this batch or an earlier one. */
+  readonly before?: { readonly at: number; readonly batch: number } | undefined;
   /** The last batch of the page before. */
   readonly after?: Pick<LogBatchRow, 'lastAt' | 'id'> | undefined;
   readonly limit: number;
@@ -74,7 +77,7 @@ export class LogRepository {
       return await this.#connection.transaction(() => {
         if (this.#isStored(batch)) return 0;
         const lines = this.#newLines(batch);
-        if (lines.length > 0) this.#insert(batch, lines);
+        for (const span of splitBySpan(lines, ([, , at]) => at)) this.#insert(batch, span);
         this.#note(batch);
         this.#evict(batch.agentId, bounds);
         return lines.length;
@@ -88,11 +91,16 @@ export class LogRepository {
   }
 
   /** Batches with lines of a time, those with the latest lines first. */
-  async list({ agentIds, since, until, after, limit }: LogFilter): Promise<LogBatchRow[]> {
+  async list({ agentIds, since, until, before, after, limit }: LogFilter): Promise<LogBatchRow[]> {
     const conditions: (SQL | undefined)[] = [
       agentIds && inArray(logBatches.agentId, [...agentIds]),
       since === undefined ? undefined : gte(logBatches.lastAt, since),
       until === undefined ? undefined : lt(logBatches.firstAt, until),
+      before &&
+        or(
+          lt(logBatches.firstAt, before.at),
+          and(eq(logBatches.firstAt, before.at), lte(logBatches.id, before.batch)),
+        ),
       after === undefined
         ? undefined
         : and(
@@ -160,16 +168,25 @@ export class LogRepository {
     return lines;
   }
 
-  #insert({ agentId, serverId, containers }: NewLogBatch, stored: readonly StoredLine[]): void {
-    const lines = JSON.stringify(stored);
-    const names = JSON.stringify(containers.map(({ id, name }) => [id, name]));
+  /** Lines in the order of their times. */
+  #insert(batch: NewLogBatch, stored: readonly StoredLine[]): void {
+    const { agentId, serverId } = batch;
+    // Of many rows, each names only its own containers.
+    const places = new Map(
+      [...new Set(stored.map(([place]) => place))].map((at, row) => [at, row]),
+    );
+    const lines = JSON.stringify(
+      stored.map(([place, ...rest]) => [places.get(place) ?? place, ...rest]),
+    );
+    const names = JSON.stringify(
+      Array.from(places.keys(), (place) => {
+        const { id = '', name = '' } = batch.containers[place] ?? {};
+        return [id, name];
+      }),
+    );
     const bytes = ROW_BYTES + Buffer.byteLength(lines) + Buffer.byteLength(names);
     const [agentBytes, overall] = [this.#sum(agentId), this.#sumOverall()];
-    let [firstAt, lastAt] = [Number.POSITIVE_INFINITY, 0];
-    for (const [, , at] of stored) {
-      firstAt = Math.min(firstAt, at);
-      lastAt = Math.max(lastAt, at);
-    }
+    const [firstAt, lastAt] = [stored.at(0)?.[2] ?? 0, stored.at(-1)?.[2] ?? 0];
     const row = { agentId, serverId, firstAt, lastAt, bytes, containers: names, lines };
     this.#connection.orm.insert(logBatches).values(row).run();
     this.#bytes.set(agentId, agentBytes + bytes);
@@ -245,7 +262,7 @@ export interface StoredLogLine {
 
 const containersSchema = z.array(z.tuple([z.string(), z.string()]));
 
-/** The lines of a stored batch in the order in which they came. */
+/** The lines of a stored batch in the order of their times; those of one time as they came. */
 export function parseLogLines({
   containers,
   lines,

@@ -22,6 +22,8 @@ export interface LogQuery {
   readonly until?: number | undefined;
   /** The last line of the page before. */
   readonly after?: LinePosition | undefined;
+  /** How many lines are wanted. */
+  readonly limit: number;
 }
 
 /** Few, because a step holds up everything else: at most a mebibyte of lines. */
@@ -57,12 +59,7 @@ export class LogSearch {
 
   /** A place before which everything that fits was given. */
   get reached(): LinePosition | undefined {
-    if (this.#last === undefined) return this.#query.after;
-    return {
-      at: this.#last.lastAt,
-      batch: Number.MAX_SAFE_INTEGER,
-      index: Number.MAX_SAFE_INTEGER,
-    };
+    return this.#last === undefined ? this.#query.after : endOf(this.#last);
   }
 
   /** The next lines that fit; none does not mean that there are no more. */
@@ -71,20 +68,22 @@ export class LogSearch {
     const rows = await this.#logs.list({
       agentIds,
       since,
-      until: earlier(until, after === undefined ? undefined : after.at + 1),
+      until,
+      before: after,
       after: this.#last,
       limit: BATCHES_A_STEP_COUNT,
     });
     for (const row of rows) if (this.#mayFit(row)) this.#waiting.push(...this.#fitting(row));
-    this.#waiting.sort(byPosition);
+    // One more than are wanted shows that there are more; what is behind it will not be asked for.
+    this.#waiting = this.#waiting.toSorted(byPosition).slice(0, this.#query.limit + 1);
     const { lastAt, id } = rows.at(-1) ?? {};
     if (lastAt === undefined || id === undefined || rows.length < BATCHES_A_STEP_COUNT) {
       this.#isDone = true;
       return this.#waiting.splice(0);
     }
     this.#last = { lastAt, id };
-    // What is still to come can be as late as the last batch's latest line.
-    const end = this.#waiting.findIndex(({ at }) => at <= lastAt);
+    const position = endOf(this.#last);
+    const end = this.#waiting.findIndex((line) => byPosition(line, { position }) > 0);
     return this.#waiting.splice(0, end === -1 ? this.#waiting.length : end);
   }
 
@@ -125,7 +124,7 @@ function byPosition({ position: one }: Placed, { position: other }: Placed): num
   return other.at - one.at || other.batch - one.batch || other.index - one.index;
 }
 
-function earlier(one: number | undefined, other: number | undefined): number | undefined {
-  if (one === undefined || other === undefined) return one ?? other;
-  return Math.min(one, other);
+/** What is in the batches that follow this one is behind that. */
+function endOf({ lastAt, id }: Pick<LogBatchRow, 'lastAt' | 'id'>): LinePosition {
+  return { at: lastAt, batch: id, index: -1 };
 }

@@ -171,6 +171,8 @@ export const LOG_KEEP_MAX_MIB = 1_024;
 export const LOGS_KEPT_MAX_BYTES = 8 * 1024 * 1024 * 1024;
 /** How long one search may take; what it has found by then is answered. */
 export const LOG_SEARCH_MAX_MS = 10_000;
+/** Searches of the logs, of which one runs and the others wait; further ones are refused. */
+export const LOG_SEARCHES_MAX_COUNT = 8;
 
 /** Resources that one MCP session may subscribe to. */
 export const SUBSCRIPTIONS_MAX_COUNT = 1_000;

@@ -8,6 +8,7 @@ import type { CommandRun } from './command-run.ts';
 import type { LaterCancels } from './later-cancels.ts';
 import type { OwnerInfo } from './operations.ts';
 import type { RunRoom } from './run-room.ts';
+import type { SearchTurns } from './search-turns.ts';
 
 /** An installation that is under way. */
 export interface Installation {
@@ -38,6 +39,7 @@ export interface FleetContext {
   readonly runs: Map<string, CommandRun>;
   readonly runRoom: RunRoom;
   readonly laterCancels: LaterCancels;
+  readonly searchTurns: SearchTurns;
   readonly log: Logger;
 }
 

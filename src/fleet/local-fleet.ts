@@ -18,6 +18,7 @@ import { rotateAgentToken } from './rotate-agent-token.ts';
 import { runOnAgents } from './run-on-agents.ts';
 import { RunRoom } from './run-room.ts';
 import { searchLogs } from './search-logs.ts';
+import { SearchTurns } from './search-turns.ts';
 import { sendCommand } from './send-command.ts';
 import { uninstallAgent } from './uninstall-agent.ts';
 import { waitForChanges } from './wait-for-changes.ts';
@@ -58,13 +59,16 @@ const PERFORM: Operations = {
 export class LocalFleet implements Fleet {
   readonly #context: FleetContext;
 
-  constructor(context: Omit<FleetContext, 'installing' | 'runs' | 'runRoom' | 'laterCancels'>) {
+  constructor(
+    context: Omit<FleetContext, 'installing' | 'runs' | 'runRoom' | 'laterCancels' | 'searchTurns'>,
+  ) {
     this.#context = {
       ...context,
       installing: new Map(),
       runs: new Map(),
       runRoom: new RunRoom(),
       laterCancels: new LaterCancels(),
+      searchTurns: new SearchTurns(),
     };
   }
 

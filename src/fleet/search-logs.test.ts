@@ -1,4 +1,5 @@
 import { describe, expect, it } from 'vitest';
+import { LOG_SEARCHES_MAX_COUNT } from '../../protocol/limits.ts';
 import { READER, startFleet, type TestFleet } from '../../test/support/fleet.ts';
 
 const START_MS = 1_700_000_000_000;
@@ -153,6 +154,18 @@ describe('search_logs', () => {
     const rest = await fleet.perform('search_logs', { cursor: next_cursor }, READER);
     expect(rest.lines).toHaveLength(2);
     expect(rest.next_cursor).toBeUndefined();
+  });
+
+  it('refuses a search when many are under way, and answers those', async () => {
+    const fleet = await startFleet();
+    await server(fleet, 'a', [{ second: 1, text: 'one' }]);
+    const all = Array.from({ length: LOG_SEARCHES_MAX_COUNT + 1 }, () => found(fleet, {}));
+    const ends = await Promise.allSettled(all);
+    const refused = ends.filter(({ status }) => status === 'rejected');
+    expect(refused).toEqual([
+      { status: 'rejected', reason: expect.objectContaining({ name: 'LIMIT_REACHED' }) },
+    ]);
+    expect(ends[0]).toEqual({ status: 'fulfilled', value: ['a one'] });
   });
 
   it('says how logs are collected when it finds nothing, and refuses what it cannot know', async () => {

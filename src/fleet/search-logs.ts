@@ -7,6 +7,7 @@ import { type FleetContext, isoTime } from './fleet-context.ts';
 import { type FoundLine, type LinePosition, LogSearch } from './log-search.ts';
 import { matchingAgents } from './matching-agents.ts';
 import type { ArgsOf, OperationResult } from './operations.ts';
+import { searchCancelled } from './search-turns.ts';
 
 /** Of all lines of one page: what clients show of a result. */
 const TEXTS_MAX_CHARS = 40_000;
@@ -14,8 +15,8 @@ const TEXTS_MAX_CHARS = 40_000;
 type SearchResult = OperationResult<'search_logs'>;
 
 /**
- * Lines of collected logs, the newest first, a page at a time. Throws INVALID_PARAMS, UNKNOWN_SERVER
- * and COMMAND_CANCELLED.
+ * Lines of collected logs, the newest first, a page at a time. Throws INVALID_PARAMS, UNKNOWN_SERVER,
+ * LIMIT_REACHED and COMMAND_CANCELLED.
  */
 export async function searchLogs(
   context: FleetContext,
@@ -33,26 +34,27 @@ export async function searchLogs(
     after,
   });
   const page = new Page(limit);
-  const deadline = performance.now() + LOG_SEARCH_MAX_MS;
-  while (!page.isFull && !search.isDone) {
-    if (signal?.aborted === true) {
-      throw new TomoError('COMMAND_CANCELLED', 'The search was cancelled.');
-    }
-    if (performance.now() > deadline) {
-      return {
-        ...page.result(search.reached),
-        note: `Searched for ${LOG_SEARCH_MAX_MS / 1_000} s: pass next_cursor to search on, or name server_ids, since or until.`,
-      };
-    }
-    page.add(await search.step());
-    // Everything else of this process has its turn between two steps.
-    await nextTurn();
-  }
+  const hasEnded = await context.searchTurns.take(() => fill(page, search, signal), signal);
+  if (!hasEnded) return { ...page.result(search.reached), note: OUT_OF_TIME };
   const result = page.result(search.isDone ? undefined : search.reached);
   if (page.count > 0 || cursor !== undefined) return result;
   return { ...result, note: NOTHING_FOUND };
 }
 
+/** False when its time is over before it has found enough or come to the end. */
+async function fill(page: Page, search: LogSearch, signal?: AbortSignal): Promise<boolean> {
+  const deadline = performance.now() + LOG_SEARCH_MAX_MS;
+  while (!page.isFull && !search.isDone) {
+    if (signal?.aborted === true) throw searchCancelled();
+    if (performance.now() > deadline) return false;
+    page.add(await search.step());
+    // Everything else of this process has its turn between two steps.
+    await nextTurn();
+  }
+  return true;
+}
+
+const OUT_OF_TIME = `Searched for ${LOG_SEARCH_MAX_MS / 1_000} s: pass next_cursor to search on, or name server_ids, since or until.`;
 const NOTHING_FOUND =
   'Nothing found. Logs are collected only where configure_agents has switched log_collection on, and from then on.';
 

@@ -15,6 +15,11 @@ it.each([
   ['10m', 1_799_999_400_000_000_000n],
   ['1h30m', 1_799_994_600_000_000_000n],
   ['2w1d5s', 1_798_703_995_000_000_000n],
+  ['-10m', 1_799_999_400_000_000_000n],
+  ['-1h30m', 1_799_994_600_000_000_000n],
+  ['7d', 1_799_395_200_000_000_000n],
+  ['now', 1_800_000_000_000_000_000n],
+  ['999999999w', 0n],
 ])('reads %s', (value, expected) => {
   expect(readTime(value, NOW_MS)).toBe(expected);
   expect(timeParam.safeParse(value).success).toBe(true);
@@ -24,14 +29,19 @@ it.each([
   ['yesterday'],
   ['2027-13-01'],
   ['10 m'],
+  ['+10m'],
+  ['--10m'],
+  ['-'],
   ['m'],
   [''],
   ['-5'],
   [-1],
   ['1e9'],
   [Number.NaN],
-])('takes %j for no time', (value) => {
-  expect(timeParam.safeParse(value).success).toBe(false);
+])('takes %j for no time, and says what it takes', (value) => {
+  const { error } = timeParam.safeParse(value);
+  expect(error).toBeDefined();
+  if (typeof value === 'string') expect(error?.issues[0]?.message).toMatch(/ISO.*"-10m".*"now"/);
 });
 
 it('reads a span of time that ends after it begins', () => {

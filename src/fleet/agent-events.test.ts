@@ -90,6 +90,11 @@ describe('get_agent_events', () => {
     expect(await types({ server_id: 'web-1', type: 'die' })).toEqual([]);
     expect(await types({ since: '2026-01-31T13:00:01+01:00' })).toEqual(['die']);
     expect(await types({ until: '2026-01-31T12:00:01Z' })).toEqual(['start', 'start']);
+    expect(await types({ since: '2026-01-31T12:00:01', until: 'now' })).toEqual(['die']);
+    expect(await types({ since: '-10m' })).toEqual([]);
+    await expect(types({ since: 'now', until: '10m' })).rejects.toMatchObject({
+      name: 'INVALID_PARAMS',
+    });
   });
 
   it('refuses a server that it does not know', async () => {

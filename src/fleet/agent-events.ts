@@ -3,6 +3,7 @@ import { TomoError } from '../../protocol/errors.ts';
 import type { EventRow } from '../db/event-repository.ts';
 import { agentOf, type FleetContext, isoTime } from './fleet-context.ts';
 import type { ArgsOf, OperationResult } from './operations.ts';
+import { timeRangeOf } from './time-range.ts';
 
 /** Of the details of one page as JSON; agents write what they like into them. */
 const DETAILS_MAX_CHARS = 1024 * 1024;
@@ -24,8 +25,7 @@ export async function agentEvents(
   const rows = await context.db.events.list({
     agentId: agent?.id,
     type,
-    since: timeOf(since),
-    until: timeOf(until),
+    ...timeRangeOf({ since, until }),
     after,
     limit: limit + 1,
   });
@@ -49,10 +49,6 @@ function fitting(rows: readonly EventRow[]): readonly EventRow[] {
 
 function shown({ id, serverId, type, at, detail }: EventRow): EventsResult['events'][number] {
   return { id, server_id: serverId, type, at: isoTime(at), detail };
-}
-
-function timeOf(text: string | undefined): number | undefined {
-  return text === undefined ? undefined : Date.parse(text);
 }
 
 type Position = Pick<EventRow, 'at' | 'id'>;

@@ -98,7 +98,7 @@ describe('get_agent_metrics', () => {
   it('answers some sixty values of any time, and none shorter than they are kept', async () => {
     const { perform, last } = await reported([{ cpu: 10 }], RAW_MAX_AGE_MS * 2);
     const steps = await Promise.all(
-      ['-10m', '-1h', '-6h', '-24h', '-7d', '-30d', '-52w'].map(async (since) => {
+      ['10m', '1h', '-6h', '-24h', '7d', '30d', '-52w'].map(async (since) => {
         const answer = await perform('get_agent_metrics', { server_id: 'web-1', since });
         return answer.step_seconds;
       }),
@@ -140,7 +140,8 @@ describe('get_agent_metrics', () => {
   });
 
   it.each([
-    [{ since: '-1h', until: '-2h' }, 'not before'],
+    [{ since: '-1h', until: '2h' }, 'exchange'],
+    [{ since: '1h', until: '60m' }, 'not before'],
     [{ since: '-7d', step_seconds: 60 }, '1800'],
     [{ metrics: ['memory_limit'] }, 'name a container'],
     [{ container: 'web', metrics: ['load'] }, 'memory_limit'],

@@ -13,7 +13,7 @@ import { MEAN_MAX_AGE_MS, MEAN_SECONDS, RAW_MAX_AGE_MS } from '../db/metrics-rol
 import { agentOf, type FleetContext, isoTime } from './fleet-context.ts';
 import { METRIC_UNITS } from './metrics-schema.ts';
 import type { ArgsOf, OperationResult } from './operations.ts';
-import { niceStep, timeOf } from './time-range.ts';
+import { niceStep, timeRangeOf } from './time-range.ts';
 
 /** Values that an answer has of each metric unless it is told otherwise, and at most. */
 const POINTS_COUNT = 60;
@@ -66,7 +66,7 @@ async function queryOf(
   { container, since, until, metrics, step_seconds, aggregate }: Args,
 ): Promise<HistoryQuery> {
   const now = Date.now();
-  const range = rangeOf(since, until, now);
+  const range = rangeOf({ since, until }, now);
   const chosen = [...new Set(metrics ?? defaultsOf(container))];
   refuseUnknown(chosen, container);
   const stepSeconds =
@@ -85,9 +85,8 @@ async function queryOf(
 
 type Range = Pick<HistoryQuery, 'since' | 'until'>;
 
-function rangeOf(sinceText: string, untilText: string, now: number): Range {
-  const since = timeOf(sinceText, now) ?? now;
-  const until = timeOf(untilText, now) ?? now;
+function rangeOf(span: Pick<Args, 'since' | 'until'>, now: number): Range {
+  const { since = now, until = now } = timeRangeOf(span, now);
   if (since >= until) {
     throw invalid(`since (${isoTime(since)}) is not before until (${isoTime(until)}).`);
   }

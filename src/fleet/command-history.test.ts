@@ -97,6 +97,8 @@ describe('get_command_history', () => {
     expect(await methods({ status: 'failed' })).toEqual(['no.such']);
     expect(await methods({ since: after })).toEqual([]);
     expect(await methods({ until: after })).toHaveLength(2);
+    expect(await methods({ since: '10m' })).toHaveLength(2);
+    expect(await methods({ until: '-10m' })).toEqual([]);
   });
 
   it('hides the params of what its caller may not run, but for their names', async () => {

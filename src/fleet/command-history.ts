@@ -6,6 +6,7 @@ import { mayRead } from './command-access.ts';
 import type { Caller } from './fleet.ts';
 import { type FleetContext, isoTime } from './fleet-context.ts';
 import type { ArgsOf, OperationResult } from './operations.ts';
+import { timeRangeOf } from './time-range.ts';
 
 type HistoryResult = OperationResult<'get_command_history'>;
 
@@ -22,8 +23,7 @@ export async function commandHistory(
     actor,
     method,
     status,
-    since: timeOf(since),
-    until: timeOf(until),
+    ...timeRangeOf({ since, until }),
     after: cursor === undefined ? undefined : positionOf(cursor),
     limit: limit + 1,
   });
@@ -57,10 +57,6 @@ function shown(row: CommandRow, access: Caller['access']): HistoryResult['comman
 
 function withoutValues(params: CommandRow['params']): CommandRow['params'] {
   return Object.fromEntries(Object.keys(params).map((name) => [name, '***']));
-}
-
-function timeOf(text: string | undefined): number | undefined {
-  return text === undefined ? undefined : Date.parse(text);
 }
 
 type Position = Pick<CommandRow, 'startedAt' | 'id'>;

@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { TIME_WORDS, timeParam } from '../../protocol/commands/time-param.ts';
 import { isoTime, PAGE_MAX_COUNT, serverIdSchema } from './schema-fields.ts';
 
 /** Arguments of get_agent_events. */
@@ -12,8 +13,8 @@ export const eventsArgs = z.strictObject({
     .describe(
       'Such as registered, connected, disconnected, clone_refused; agents’ own: agent.TYPE.',
     ),
-  since: z.iso.datetime({ offset: true }).optional().describe('Happened then or later, ISO 8601.'),
-  until: z.iso.datetime({ offset: true }).optional().describe('Happened before.'),
+  since: timeParam.optional().describe(`Heard of then or later. ${TIME_WORDS}`),
+  until: timeParam.optional().describe('Heard of before.'),
   cursor: z.string().max(128).optional().describe('next_cursor of the page before.'),
   limit: z
     .number()

@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { TIME_WORDS, timeParam } from '../../protocol/commands/time-param.ts';
 import { COMMAND_STATUSES, isoTime, PAGE_MAX_COUNT, serverIdSchema } from './schema-fields.ts';
 
 /** Arguments of get_command_history. */
@@ -7,8 +8,8 @@ export const historyArgs = z.strictObject({
   actor: z.string().min(1).max(128).optional().describe('Who: http, stdio, local, token:NAME.'),
   method: z.string().min(1).max(128).optional().describe('A method or tool, such as system.exec.'),
   status: z.enum(COMMAND_STATUSES).optional(),
-  since: z.iso.datetime({ offset: true }).optional().describe('Started then or later, ISO 8601.'),
-  until: z.iso.datetime({ offset: true }).optional().describe('Started before.'),
+  since: timeParam.optional().describe(`Started then or later. ${TIME_WORDS}`),
+  until: timeParam.optional().describe('Started before.'),
   cursor: z.string().max(128).optional().describe('next_cursor of the page before.'),
   limit: z.number().int().min(1).max(PAGE_MAX_COUNT).default(20),
 });

@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { TIME_WORDS, timeParam } from '../../protocol/commands/time-param.ts';
 import { isoTime, labelsSchema, PAGE_MAX_COUNT, serverIdSchema } from './schema-fields.ts';
 
 /** Arguments of search_logs. */
@@ -17,8 +18,8 @@ export const searchLogsArgs = z.strictObject({
     .describe('Its whole name, or its id or the beginning of it.'),
   server_ids: z.array(serverIdSchema).min(1).max(PAGE_MAX_COUNT).optional(),
   labels: labelsSchema.optional().describe('Servers that have all of these.'),
-  since: z.iso.datetime({ offset: true }).optional().describe('Logged then or later, ISO 8601.'),
-  until: z.iso.datetime({ offset: true }).optional().describe('Logged before.'),
+  since: timeParam.optional().describe(`Logged then or later. ${TIME_WORDS}`),
+  until: timeParam.optional().describe('Logged before.'),
   stream: z.enum(['stdout', 'stderr']).optional(),
   cursor: z.string().max(128).optional().describe('next_cursor of the page before.'),
   limit: z

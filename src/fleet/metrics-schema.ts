@@ -1,7 +1,7 @@
 import { z } from 'zod';
+import { TIME_WORDS, timeParam } from '../../protocol/commands/time-param.ts';
 import { AGGREGATES, CONTAINER_METRICS, HOST_METRICS, type Metric } from '../db/metrics-history.ts';
 import { isoTime, serverIdSchema } from './schema-fields.ts';
-import { timeSchema } from './time-range.ts';
 
 /** What the values of each metric are in. */
 export const METRIC_UNITS: Readonly<Record<Metric, string>> = {
@@ -40,8 +40,8 @@ export const metricsArgs = z.strictObject({
     .max(255)
     .optional()
     .describe('Name of a container, for its metrics instead of the server’s.'),
-  since: timeSchema.default('-1h').describe('ISO 8601, or back from now: "-6h", "-7d".'),
-  until: timeSchema.default('now').describe('As since.'),
+  since: timeParam.default('1h').describe(TIME_WORDS),
+  until: timeParam.default('now').describe('As since.'),
   step_seconds: z
     .number()
     .int()

@@ -138,6 +138,8 @@ describe('search_logs', () => {
     expect(await found(fleet, { container: 'd' })).toEqual([]);
     expect(await found(fleet, { stream: 'stderr', server_ids: ['a'] })).toEqual(['a three']);
     expect(await found(fleet, { since: time(2), until: time(3) })).toEqual(['b two', 'a two']);
+    const [since, until] = [START_MS / 1_000 + 2, time(3).replace('Z', '')];
+    expect(await found(fleet, { since, until })).toEqual(['b two', 'a two']);
     expect(await found(fleet, { labels: { role: 'db' }, text: 'one' })).toEqual(['b one']);
   });
 

@@ -8,6 +8,7 @@ import { type FoundLine, type LinePosition, LogSearch } from './log-search.ts';
 import { matchingAgents } from './matching-agents.ts';
 import type { ArgsOf, OperationResult } from './operations.ts';
 import { searchCancelled } from './search-turns.ts';
+import { timeRangeOf } from './time-range.ts';
 
 /** Of all lines of one page: what clients show of a result. */
 const TEXTS_MAX_CHARS = 40_000;
@@ -29,8 +30,7 @@ export async function searchLogs(
   const search = new LogSearch(context.db.logs, {
     ...args,
     agentIds,
-    since: since === undefined ? undefined : Date.parse(since),
-    until: until === undefined ? undefined : Date.parse(until),
+    ...timeRangeOf({ since, until }),
     after,
   });
   const page = new Page(limit);

@@ -1,33 +1,18 @@
-import { z } from 'zod';
+import { readTimeSpan } from '../../protocol/commands/time-param.ts';
 
-const RELATIVE = /^-(\d{1,6})(s|m|h|d|w)$/;
+interface TimeRange {
+  readonly since: number | undefined;
+  readonly until: number | undefined;
+}
 
-const UNIT_MS: Readonly<Record<string, number>> = {
-  s: 1_000,
-  m: 60_000,
-  h: 60 * 60_000,
-  d: 24 * 60 * 60_000,
-  w: 7 * 24 * 60 * 60_000,
-};
+/** Both ends in milliseconds since 1970. Throws INVALID_PARAMS if it ends before it begins. */
+export function timeRangeOf(...span: Parameters<typeof readTimeSpan>): TimeRange {
+  const { since, until } = readTimeSpan(...span);
+  return { since: millis(since), until: millis(until) };
+}
 
-const isoSchema = z.iso.datetime({ offset: true });
-
-/** A point in time as people and models write it. */
-export const timeSchema = z
-  .string()
-  .max(64)
-  .refine((text) => timeOf(text, 0) !== undefined, {
-    message:
-      'ISO 8601 with a time zone ("2026-01-31T12:00:00Z"), "now", or back from now: "-90s", "-30m", "-6h", "-7d", "-2w"',
-  });
-
-/** Milliseconds since the epoch. */
-export function timeOf(text: string, now: number): number | undefined {
-  if (text === 'now') return now;
-  const [, count, unit = ''] = RELATIVE.exec(text) ?? [];
-  const unitMs = UNIT_MS[unit];
-  if (unitMs !== undefined) return now - Number(count) * unitMs;
-  return isoSchema.safeParse(text).success ? Date.parse(text) : undefined;
+function millis(nanos: bigint | undefined): number | undefined {
+  return nanos === undefined ? undefined : Number(nanos / 1_000_000n);
 }
 
 /** Steps that people can read times off. */

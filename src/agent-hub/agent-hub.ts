@@ -272,6 +272,8 @@ export class AgentHub {
   /** Closes every socket with 1012, so that agents redial, and writes what is in memory. */
   async close(): Promise<void> {
     this.#liveness.stop();
+    // Agents send events again that are not acknowledged before their sockets close.
+    await this.telemetry.flush();
     const now = Date.now();
     for (const connection of this.#presence.open) {
       this.#attendance.candidates.drop(connection.agent.agentId);

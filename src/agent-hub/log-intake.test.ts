@@ -180,32 +180,3 @@ describe('log lines that an agent pushes', () => {
     expect(await stored(test)).toEqual([]);
   });
 });
-
-describe('events that an agent tells', () => {
-  it('are acknowledged, and kept once when they come again', async () => {
-    const test = await startHub();
-    const { agent, agentId, token } = await test.join('web-1', HELLO);
-    agent.notify('agent.event', { type: 'container.die', seq: 1, exit_code: 3 });
-    const acknowledged = await agent.nextWhere(({ method }) => method === 'events.ack');
-    expect(acknowledged['params']).toEqual({ seq: 1 });
-    const { agent: again } = await test.rejoin(token, HELLO);
-    again.notify('agent.event', { type: 'container.die', seq: 1, exit_code: 3 });
-    again.notify('agent.event', { type: 'container.start', seq: 2 });
-    await again.nextWhere(({ params }) => (params as Message | undefined)?.['seq'] === 2);
-    // Another process counts from the beginning.
-    const { agent: other } = await test.rejoin(token, { ...HELLO, instance_id: 'i2' });
-    other.notify('agent.event', { type: 'container.oom', seq: 1 });
-    await other.nextWhere(({ method }) => method === 'events.ack');
-    await test.hub.telemetry.flush();
-    const events = await test.database.db.events.recent(agentId, 100);
-    const types = events.map(({ type }) => type).filter((type) => type.startsWith('agent.'));
-    expect(types.toSorted()).toEqual([
-      'agent.container.die',
-      'agent.container.oom',
-      'agent.container.start',
-    ]);
-    expect(events.find(({ type }) => type === 'agent.container.die')?.detail).toEqual({
-      exit_code: 3,
-    });
-  });
-});

@@ -16,7 +16,7 @@ import {
   moveFailedSchema,
 } from '../../protocol/telemetry.ts';
 import type { AgentConnection } from './agent-connection.ts';
-import type { EventSequence } from './event-sequence.ts';
+import type { EventSequence, Receipt } from './event-sequence.ts';
 import { jsonBytes } from './json-bytes.ts';
 import type { LogIntake } from './log-intake.ts';
 import type { TelemetryBuffer } from './telemetry-buffer.ts';
@@ -67,12 +67,22 @@ function keepEvent(
   if (!event.success) return;
   const { type, seq, ...detail } = event.data;
   const { agentId, serverId, hello } = connection.agent;
-  if (seq !== undefined) {
-    connection.notify(EVENTS_ACK_METHOD, { seq });
-    if (!eventSequence.isNew(agentId, hello.instance_id ?? '', seq)) return;
+  const at = Date.now();
+  const keep = (receipt?: Receipt): boolean => {
+    if (type === MOVE_FAILED_EVENT) {
+      telemetry.moveFailed(agentId, moveFailedSchema.safeParse(detail).data, at);
+    }
+    return telemetry.event({ agentId, serverId, type: `agent.${type}`, detail, at }, receipt);
+  };
+  if (seq === undefined) {
+    keep();
+    return;
   }
-  if (type === MOVE_FAILED_EVENT) {
-    telemetry.moveFailed(agentId, moveFailedSchema.safeParse(detail).data, Date.now());
-  }
-  telemetry.event({ agentId, serverId, type: `agent.${type}`, detail, at: Date.now() });
+  eventSequence.take(
+    { agentId, instanceId: hello.instance_id ?? '', seq },
+    {
+      keep,
+      acknowledge: (upTo) => connection.notify(EVENTS_ACK_METHOD, { seq: upTo }),
+    },
+  );
 }

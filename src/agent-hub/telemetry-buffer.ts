@@ -4,6 +4,7 @@ import type { Health, Metrics, MoveFailure } from '../../protocol/telemetry.ts';
 import type { TomoDatabase } from '../db/database.ts';
 import type { NewEvent } from '../db/event-repository.ts';
 import type { ContainerMeasurement, Measurement } from '../db/metrics-repository.ts';
+import type { Receipt } from './event-sequence.ts';
 import { LatestReports } from './latest-reports.ts';
 import { containerMeasurementsOf, measurementOf } from './measurement.ts';
 
@@ -25,7 +26,10 @@ interface Held {
 }
 
 /** An event whose detail is kept as text: parsed, small values take many times their bytes. */
-type HeldEvent = Omit<NewEvent, 'detail'> & { readonly detail: string };
+type HeldEvent = Omit<NewEvent, 'detail'> & {
+  readonly detail: string;
+  readonly receipt: Receipt | undefined;
+};
 
 const detailSchema = z.record(z.string(), z.unknown()).nullable();
 
@@ -60,7 +64,10 @@ export class TelemetryBuffer {
     this.#timer.unref();
   }
 
-  /** Rows that were not kept: there were too many, or the database could not take them. */
+  /**
+   * Rows that were not kept: there were too many, or the database could not take them. Without the
+   * events that their agents send again.
+   */
   get dropped(): number {
     return this.#dropped;
   }
@@ -97,12 +104,14 @@ export class TelemetryBuffer {
     this.#latest.forget(agentId);
   }
 
-  event(event: NewEvent): void {
+  /** Whether there was room. The receipt, if it has one, is told what became of the event. */
+  event(event: NewEvent, receipt?: Receipt): boolean {
     this.#options.onEvent?.(event.serverId);
     const detail = JSON.stringify(event.detail ?? null);
-    if (this.#takes(event.agentId, Buffer.byteLength(detail))) {
-      this.#events.push({ ...event, detail });
-    }
+    const fits = this.#takes(event.agentId, Buffer.byteLength(detail));
+    if (fits) this.#events.push({ ...event, detail, receipt });
+    else if (receipt === undefined) this.#dropped += 1;
+    return fits;
   }
 
   /** Takes the parsed params of `health.status`; undefined params are ignored. */
@@ -120,12 +129,18 @@ export class TelemetryBuffer {
     if (metrics === undefined) return;
     const measurement = measurementOf(agentId, metrics, at);
     this.#latest.takeMetrics(metrics, measurement);
-    if (!this.#takes(agentId, 0)) return;
+    if (!this.#takes(agentId, 0)) {
+      this.#dropped += 1;
+      return;
+    }
     this.#metrics.push(measurement);
     this.#takeContainers(agentId, containerMeasurementsOf(agentId, metrics, at));
   }
 
-  /** Writes what has gathered. A failed write keeps last_seen for the next one and loses the rows. */
+  /**
+   * Writes what has gathered. A failed write keeps last_seen for the next one and loses the rows, of
+   * which agents send events with a receipt again.
+   */
   flush(): Promise<void> {
     this.#flushing = this.#flushing.then(this.#options.beforeWrite).then(() => this.#write());
     return this.#flushing;
@@ -136,17 +151,14 @@ export class TelemetryBuffer {
     await this.flush();
   }
 
-  /** Whether there is room for one more row of the agent, which is counted either way. */
+  /** Whether there is room for one more row of the agent, which then has it. */
   #takes(agentId: string, detailBytes: number): boolean {
     const ofAgent = this.#heldOfAgent.get(agentId) ?? { rows: 0, bytes: 0 };
     const bytes = ROW_BYTES + detailBytes;
     const fits =
       hasRoom(ofAgent, bytes, AGENT_MAX_ROWS, AGENT_MAX_BYTES) &&
       hasRoom(this.#held, bytes, QUEUE_MAX_ROWS, QUEUE_MAX_BYTES);
-    if (!fits) {
-      this.#dropped += 1;
-      return false;
-    }
+    if (!fits) return false;
     this.#heldOfAgent.set(agentId, added(ofAgent, bytes));
     this.#held = added(this.#held, bytes);
     return true;
@@ -176,8 +188,18 @@ export class TelemetryBuffer {
     if (!(await this.#wrote(metrics, (rows) => db.metrics.append(rows, containers)))) {
       this.#dropped += metrics.length + containers.length;
     }
-    if (!(await this.#wrote(events, (rows) => db.events.append(parsed(rows))))) {
-      this.#dropped += events.length;
+    await this.#writeEvents(events);
+  }
+
+  async #writeEvents(events: readonly HeldEvent[]): Promise<void> {
+    const wanted = events.filter(({ receipt }) => receipt?.isVoid !== true);
+    if (await this.#wrote(wanted, (rows) => this.#options.db.events.append(parsed(rows)))) {
+      for (const { receipt } of wanted) receipt?.kept();
+      return;
+    }
+    for (const { receipt } of wanted) {
+      if (receipt === undefined) this.#dropped += 1;
+      else receipt.lost();
     }
   }
 
@@ -213,7 +235,7 @@ function added({ rows, bytes }: Held, more: number): Held {
 
 /** One event at a time, so that only one is in memory as objects. */
 function* parsed(events: readonly HeldEvent[]): Generator<NewEvent> {
-  for (const event of events) {
+  for (const { receipt: _, ...event } of events) {
     yield { ...event, detail: detailSchema.parse(JSON.parse(event.detail)) };
   }
 }

@@ -11,7 +11,7 @@ export const eventsArgs = z.strictObject({
     .max(160)
     .optional()
     .describe(
-      'Such as registered, connected, disconnected, clone_refused; agents’ own: agent.TYPE.',
+      'Such as registered, connected, disconnected, clone_refused; agents’ own: agent.container.die, agent.container.oom, agent.container.health_status, agent.container.start, agent.engine_down, agent.engine.summary (counts of very many), agent.logs.not_collected.',
     ),
   since: timeParam.optional().describe(`Heard of then or later. ${TIME_WORDS}`),
   until: timeParam.optional().describe('Heard of before.'),

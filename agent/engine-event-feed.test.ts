@@ -85,6 +85,17 @@ describe('EngineEventFeed', () => {
     expect(attach(feed).sent).toEqual([]);
   });
 
+  it('tells what else the agent reports, whatever the engine does', () => {
+    const { events, feed } = start({ burstCount: 1 });
+    events.event('container.start', 'web');
+    events.event('container.start', 'web');
+    feed.report({ type: 'logs.not_collected', containers: 3 });
+    expect(attach(feed).sent).toEqual([
+      { type: 'container.start', container: 'web', seq: 1 },
+      { type: 'logs.not_collected', containers: 3, seq: 2 },
+    ]);
+  });
+
   it('sends again what the hub does not acknowledge', async () => {
     const { events, feed } = start({ resendMs: 20 });
     const { sent } = attach(feed);

@@ -20,7 +20,8 @@ export interface EngineEventFeedOptions {
   readonly resendMs?: number;
 }
 
-type Report = { readonly type: string } & Readonly<Record<string, unknown>>;
+/** An event as it is told: the detail stands beside its type. */
+export type Report = { readonly type: string } & Readonly<Record<string, unknown>>;
 const MINUTE_MS = 60_000;
 
 /** Tells the hub of the engine's events, each once: some at once, the rest as a count of each kind. */
@@ -75,6 +76,19 @@ export class EngineEventFeed implements Feed, Disposable {
     }
   }
 
+  /** Tells the hub of something else, which is not counted against the engine's events. */
+  report(report: Report): void {
+    if (this.#held.size === 0) this.#acknowledgedAt = performance.now();
+    this.#seq += 1;
+    this.#held.set(this.#seq, report);
+    this.#send(this.#seq, report);
+    for (const [seq, { type }] of this.#held) {
+      if (this.#held.size <= this.#options.heldMaxCount) break;
+      this.#held.delete(seq);
+      this.#tally.add(type, '');
+    }
+  }
+
   [Symbol.dispose](): void {
     this.#unsubscribe();
     for (const timer of this.#timers) clearInterval(timer);
@@ -84,14 +98,14 @@ export class EngineEventFeed implements Feed, Disposable {
     if (news.kind === 'event') {
       const { type, name, detail, isHelper } = news.event;
       if (isHelper) return;
-      if (this.#mayTell()) this.#report({ type, ...detail });
+      if (this.#mayTell()) this.report({ type, ...detail });
       else this.#tally.add(type, name);
     } else if (news.kind === 'down') {
       this.#wasDown = true;
-      this.#report({ type: 'engine_down' });
+      this.report({ type: 'engine_down' });
     } else if (this.#wasDown) {
       this.#wasDown = false;
-      this.#report({ type: 'engine_up' });
+      this.report({ type: 'engine_up' });
     }
   }
 
@@ -109,19 +123,7 @@ export class EngineEventFeed implements Feed, Disposable {
 
   #summarise(): void {
     const summary = this.#tally.take();
-    if (summary !== undefined) this.#report({ type: 'engine.summary', ...summary });
-  }
-
-  #report(report: Report): void {
-    if (this.#held.size === 0) this.#acknowledgedAt = performance.now();
-    this.#seq += 1;
-    this.#held.set(this.#seq, report);
-    this.#send(this.#seq, report);
-    for (const [seq, { type }] of this.#held) {
-      if (this.#held.size <= this.#options.heldMaxCount) break;
-      this.#held.delete(seq);
-      this.#tally.add(type, '');
-    }
+    if (summary !== undefined) this.report({ type: 'engine.summary', ...summary });
   }
 
   #resend(): void {

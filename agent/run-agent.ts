@@ -9,7 +9,7 @@ import { Connection, type ConnectionEnd, type ConnectionOptions } from './connec
 import { Credentials, isNewCode } from './credentials.ts';
 import { createDispatcher, type Dispatch } from './dispatcher.ts';
 import { endForGood } from './end-for-good.ts';
-import { EngineEventFeed } from './engine-event-feed.ts';
+import { EngineEventFeed, type Report } from './engine-event-feed.ts';
 import type { Feed } from './feed.ts';
 import { HealthFile } from './health-file.ts';
 import { isInContainer } from './host-info.ts';
@@ -70,7 +70,8 @@ async function startFeeds(
   const eventFeed = new EngineEventFeed({ events });
   const positions = new PositionFile(dataDir, log);
   await positions.load();
-  const logs = new LogCollector({ engine, events, settings, positions, log });
+  const report = (told: Report): void => eventFeed.report(told);
+  const logs = new LogCollector({ engine, events, settings, positions, report, log });
   return {
     all: [eventFeed, logs.feed],
     [Symbol.asyncDispose]: async () => {

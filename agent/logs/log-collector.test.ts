@@ -35,19 +35,36 @@ interface Options {
   readonly dataDir?: string;
   /** Whether batches are acknowledged as they come. */
   readonly acks?: boolean;
+  /** Of containers at one time. */
+  readonly maxCount?: number;
 }
 
 /** An agent's collector with a hub's end that keeps what it is sent. */
 async function collect(dockerHost: string, options: Options = {}) {
-  const { collection = { label: `tomo-test=${label}` }, acks = true } = options;
-  const dataDir = options.dataDir ?? (await directory());
+  const {
+    collection = { label: `tomo-test=${label}` },
+    acks = true,
+    dataDir: given,
+    ...more
+  } = options;
+  const dataDir = given ?? (await directory());
   const engine = new DockerEngine(dockerHost);
   const events = new EngineEvents({ engine, log });
   const settings = new LiveSettings();
   const positions = new PositionFile(dataDir, log);
   await positions.load();
   const quick = { batchMs: 20, writeMs: 50, resendMs: 200 };
-  const collector = new LogCollector({ engine, events, settings, positions, log, ...quick });
+  const reports: object[] = [];
+  const collector = new LogCollector({
+    engine,
+    events,
+    settings,
+    positions,
+    log,
+    report: (report) => reports.push(report),
+    ...quick,
+    ...more,
+  });
   const batches: LogBatch[] = [];
   let dispose = async (): Promise<void> => {
     dispose = () => Promise.resolve();
@@ -67,7 +84,8 @@ async function collect(dockerHost: string, options: Options = {}) {
     batches.flatMap(({ containers, lines: all }) =>
       all.flatMap(({ container, text }) => (containers[container]?.name === name ? [text] : [])),
     );
-  return { batches, lines, ack, detach, settings, collector, dispose: () => dispose(), dataDir };
+  const parts = { batches, lines, ack, detach, settings, collector, dataDir, reports };
+  return { ...parts, dispose: () => dispose() };
 }
 
 let label = '';
@@ -101,17 +119,8 @@ describe.skipIf(host === undefined)('LogCollector', () => {
     const { lines, batches } = await collect(host ?? '');
     const name = await run('both', 'echo one; echo two >&2; printf three');
     const other = docker.name('other');
-    await docker.cli(
-      'run',
-      '-d',
-      '--name',
-      other,
-      '--network',
-      'none',
-      WORKLOAD_IMAGE,
-      'echo',
-      'no',
-    );
+    const flags = ['-d', '--name', other, '--network', 'none'];
+    await docker.cli('run', ...flags, WORKLOAD_IMAGE, 'echo', 'no');
     await eventually(() => expect(lines(name).toSorted()).toEqual(['one', 'three', 'two']));
     const [line] = batches.flatMap(({ lines: all }) => all.filter(({ text }) => text === 'two'));
     expect(line).toMatchObject({ stream: 'stderr', n: 0 });
@@ -192,6 +201,28 @@ describe.skipIf(host === undefined)('LogCollector', () => {
     await eventually(() => expect(lines(name)).toHaveLength(count));
     expect(lines(name)).toEqual(numbers(1, count));
     expect(collector).toBeDefined();
+  });
+
+  it('reports how many containers are too many to collect, once and when the number changes', async () => {
+    const own = `tomo-many=${randomUUID()}`;
+    const runOwn = (suffix: string) => run(suffix, 'echo one; exec sleep 600', '--label', own);
+    const collection = { label: own };
+    const first = await runOwn('first');
+    const { reports, settings, lines } = await collect(host ?? '', { collection, maxCount: 1 });
+    const others = [await runOwn('second'), await runOwn('third')];
+    const report = (containers: number) => ({ type: 'logs.not_collected', containers, max: 1 });
+    await eventually(() => expect(reports.at(-1)).toEqual(report(2)));
+    settings.collectLogs('off');
+    settings.collectLogs(collection);
+    await eventually(() => expect(reports.slice(-2)).toEqual([report(2), report(2)]));
+    await docker.cli('rm', '-f', ...others);
+    await eventually(() => expect(reports.at(-1)).toEqual(report(0)));
+    // Each differs from the one before, but for the one after the setting.
+    const counts = reports.map((each) => JSON.stringify(each));
+    expect(counts.filter((each, at) => each === counts[at - 1])).toHaveLength(1);
+    await docker.cli('rm', '-f', first);
+    const next = await runOwn('next');
+    await eventually(() => expect(lines(next)).toEqual(['one']));
   });
 
   it('sends again on a new session what was not acknowledged', async () => {

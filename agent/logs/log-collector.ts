@@ -5,6 +5,7 @@ import { listOf, readReply } from '../../docker-engine/docker-reply.ts';
 import { LOG_CONTAINERS_MAX_COUNT } from '../../protocol/limits.ts';
 import type { LogCollection } from '../../protocol/log-collection.ts';
 import type { EngineEvents, EngineNews } from '../collectors/engine-events.ts';
+import type { Report } from '../engine-event-feed.ts';
 import type { LiveSettings } from '../live-settings.ts';
 import { ContainerFollower } from './container-follower.ts';
 import { LogFeed } from './log-feed.ts';
@@ -16,7 +17,11 @@ export interface LogCollectorOptions {
   readonly events: EngineEvents;
   readonly settings: LiveSettings;
   readonly positions: PositionFile;
+  /** Tells the hub of an event. */
+  readonly report: (report: Report) => void;
   readonly log: Logger;
+  /** Of containers that are followed at one time. */
+  readonly maxCount?: number;
   readonly writeMs?: number;
   readonly batchMs?: number;
   readonly resendMs?: number;
@@ -41,6 +46,8 @@ export class LogCollector implements AsyncDisposable {
   #collection: LogCollection = 'off';
   #collecting = new AbortController();
   #work: Promise<void> = Promise.resolve();
+  /** Containers that were too many, as the hub was told last. */
+  #leftOutCount = 0;
   /** Since its first session; a candidate collects nothing. */
   #isActive = false;
 
@@ -59,7 +66,7 @@ export class LogCollector implements AsyncDisposable {
     ];
     this.#timer = setInterval(() => {
       void positions.write();
-      this.#look({ status: ['running'] });
+      this.#lookAtRunning();
     }, writeMs).unref();
   }
 
@@ -85,6 +92,7 @@ export class LogCollector implements AsyncDisposable {
     const { logCollection: wanted = 'off' } = settings;
     if (!this.#isActive || wanted === this.#collection) return;
     this.#collection = wanted;
+    if (wanted === 'off') this.#leftOutCount = 0;
     this.#collecting.abort();
     this.#collecting = new AbortController();
     const now = Date.now();
@@ -121,16 +129,38 @@ export class LogCollector implements AsyncDisposable {
   }
 
   /** Follows what is there and is not followed. */
-  #look(only: Readonly<Record<string, readonly string[]>> = {}): void {
+  #look(
+    only: Readonly<Record<string, readonly string[]>> = {},
+    onSeen: (ids: readonly string[]) => void = () => undefined,
+  ): void {
     if (this.#collection === 'off' || !this.#options.events.isUp) return;
     const { signal } = this.#collecting;
     this.#next(async () => {
       try {
-        for (const { Id } of await this.#list(only, signal)) this.#follow(Id);
+        const ids = (await this.#list(only, signal)).map(({ Id }) => Id);
+        if (signal.aborted) return;
+        for (const id of ids) this.#follow(id);
+        onSeen(ids);
       } catch (error) {
         if (!signal.aborted) this.#options.log.warn({ err: error }, 'containers cannot be listed');
       }
     });
+  }
+
+  /** The hub is told of those that there is no room for, when their number has changed. */
+  #lookAtRunning(): void {
+    this.#look({ status: ['running'] }, (ids) => {
+      const containers = ids.filter((id) => !this.#followers.has(id)).length;
+      if (containers === this.#leftOutCount) return;
+      this.#leftOutCount = containers;
+      const { report, log } = this.#options;
+      report({ type: 'logs.not_collected', containers, max: this.#maxCount });
+      log.warn({ containers, max: this.#maxCount }, 'containers whose logs are not collected');
+    });
+  }
+
+  get #maxCount(): number {
+    return this.#options.maxCount ?? LOG_CONTAINERS_MAX_COUNT;
   }
 
   async #list(only: object, signal: AbortSignal): Promise<z.output<typeof listSchema>> {
@@ -150,13 +180,7 @@ export class LogCollector implements AsyncDisposable {
     if (signal.aborted || this.#collection === 'off') return;
     const present = this.#followers.get(id);
     if (present !== undefined) return present.again();
-    if (this.#followers.size >= LOG_CONTAINERS_MAX_COUNT) {
-      this.#options.log.warn(
-        { container: id },
-        'too many containers: this one’s log is not collected',
-      );
-      return;
-    }
+    if (this.#followers.size >= this.#maxCount) return;
     const { engine, positions, log } = this.#options;
     const collection = this.#collection;
     const follower = new ContainerFollower({

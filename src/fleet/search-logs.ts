@@ -1,7 +1,7 @@
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import { z } from 'zod';
 import { TomoError } from '../../protocol/errors.ts';
-import { LOG_SEARCH_MAX_MS } from '../../protocol/limits.ts';
+import { LOG_CONTAINERS_MAX_COUNT, LOG_SEARCH_MAX_MS } from '../../protocol/limits.ts';
 import type { Caller } from './fleet.ts';
 import { type FleetContext, isoTime } from './fleet-context.ts';
 import { type FoundLine, type LinePosition, LogSearch } from './log-search.ts';
@@ -55,8 +55,7 @@ async function fill(page: Page, search: LogSearch, signal?: AbortSignal): Promis
 }
 
 const OUT_OF_TIME = `Searched for ${LOG_SEARCH_MAX_MS / 1_000} s: pass next_cursor to search on, or name server_ids, since or until.`;
-const NOTHING_FOUND =
-  'Nothing found. Logs are collected only where configure_agents has switched log_collection on, and from then on.';
+const NOTHING_FOUND = `Nothing found. Logs are collected only where configure_agents has switched log_collection on, from then on, and of at most ${LOG_CONTAINERS_MAX_COUNT} containers a server.`;
 
 /** The first lines that were found. */
 class Page {

@@ -45,6 +45,22 @@ describe('LogPosition', () => {
     expect(position.gaps).toBe(0);
   });
 
+  it('passes over a line that comes twice in one piece, where logs rotate', () => {
+    const time = '2020-01-01T00:00:10.000000001Z';
+    const line = (text: string): LogMessage => ({
+      source: 'stdout',
+      time,
+      text: Buffer.from(text),
+    });
+    const messages = ['1\n', '1\n', '2\n', 'part', 'part'].map(line);
+    const texts = (mayRepeat: boolean): string[] => {
+      const position = new LogPosition({ mayRepeat });
+      return messages.filter((each) => position.take(each)).map(({ text }) => text.toString());
+    };
+    expect(texts(true)).toEqual(['1\n', '2\n', 'part', 'part']);
+    expect(texts(false)).toEqual(messages.map(({ text }) => text.toString()));
+  });
+
   it('passes over older messages of an output that has had none', () => {
     const position = new LogPosition({ mayRepeat: false });
     taken(position, ['out', 20]);

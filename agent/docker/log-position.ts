@@ -11,7 +11,11 @@ interface Mark {
   taken: number;
   /** The same, counted anew in what the engine sends again. */
   seen: number;
+  /** The last of them. */
+  text: Buffer;
 }
+
+const NEWLINE = 0x0a;
 
 // The two outputs are stamped and then written each for itself, so that a time can stand in a log
 // before one that is a little earlier.
@@ -57,22 +61,28 @@ export class LogPosition {
   }
 
   /** Whether the message was not taken before; it is from now on. */
-  take({ source, time }: LogMessage): boolean {
+  take({ source, time, text }: LogMessage): boolean {
     const mark = this.#marks.get(source);
-    if (mark?.time === time) return this.#takeOfSameTime(mark, source);
+    if (mark?.time === time) return this.#takeOfSameTime(mark, source, text);
     const nanos = engineTimeNanos(time);
     if (this.#isOld(source, nanos, mark)) return false;
     if (this.#anchor === source && mark !== undefined && mark.seen < mark.taken) this.#gaps += 1;
     this.#first ??= nanos;
-    this.#marks.set(source, { time, nanos, taken: 1, seen: 1 });
+    this.#marks.set(source, { time, nanos, taken: 1, seen: 1, text });
     this.#passed(source);
     return true;
   }
 
-  #takeOfSameTime(mark: Mark, source: Source): boolean {
+  #takeOfSameTime(mark: Mark, source: Source, text: Buffer): boolean {
+    if (mark.seen < mark.taken) {
+      mark.seen += 1;
+      return false;
+    }
+    // A whole line that comes at once again, to the nanosecond: the engine has begun another file.
+    if (this.#mayRepeat && text.at(-1) === NEWLINE && text.equals(mark.text)) return false;
     mark.seen += 1;
-    if (mark.seen <= mark.taken) return false;
     mark.taken = mark.seen;
+    mark.text = text;
     this.#passed(source);
     return true;
   }

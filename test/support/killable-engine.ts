@@ -36,9 +36,9 @@ export class KillableEngine implements AsyncDisposable {
     const folders = ['--data-root', `${at}/data`, '--exec-root', `${at}/exec`];
     const network = ['--bridge', 'none', '--iptables=false'];
     const pid = ['--pidfile', `${at}/pid${this.#starts}`];
-    this.#daemon = spawn('dockerd', [...folders, ...network, ...pid, '-H', this.host], {
-      stdio: 'ignore',
-    });
+    const dockerd = ['dockerd', ...folders, ...network, ...pid, '-H', this.host];
+    // In a network namespace of its own: an engine without a bridge removes the one that others use.
+    this.#daemon = spawn('unshare', ['--net', ...dockerd], { stdio: 'ignore' });
     const deadline = Date.now() + START_MAX_MS;
     while (!(await engineAnswers(this.host))) {
       if (Date.now() > deadline) throw new Error('the engine does not come up');

@@ -8,11 +8,11 @@ import { commandContext } from '../test/support/command-context.ts';
 import { MetricsSampler } from './collectors/metrics.ts';
 import { allHandlers } from './commands/all-handlers.ts';
 import type { Handlers } from './commands/handler.ts';
+import { HubTransport } from './connection/hub-transport.ts';
 import { createDispatcher, type Dispatch } from './dispatcher.ts';
-import { HubTransport } from './hub-transport.ts';
 import { LiveSettings } from './live-settings.ts';
-import { OwnContainer } from './own-container.ts';
-import type { Guard } from './self-protection.ts';
+import { OwnContainer } from './own-container/own-container.ts';
+import type { Guard } from './own-container/self-protection.ts';
 
 const engine = new DockerEngine('unix:///no/such/socket');
 const handlers = allHandlers({

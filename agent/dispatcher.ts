@@ -13,7 +13,7 @@ import { redactEnvironment } from '../protocol/commands/redact-environment.ts';
 import { requiredAccess } from '../protocol/commands/required-access.ts';
 import { TomoError, toTomoError } from '../protocol/errors.ts';
 import type { CommandContext, Handler, Handlers } from './commands/handler.ts';
-import type { Guard } from './self-protection.ts';
+import type { Guard } from './own-container/self-protection.ts';
 
 /** Carries out a call that came from the hub. Throws nothing but TomoErrors. */
 export type Dispatch = (

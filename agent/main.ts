@@ -7,10 +7,10 @@ import {
   commandEnvironment,
   readOptions,
 } from './config.ts';
-import type { ConnectionEnd } from './connection.ts';
+import type { ConnectionEnd } from './connection/connection.ts';
+import { StateNotWritableError } from './identity/state.ts';
+import { removeAgent, UNINSTALL_COMMAND } from './own-container/uninstall-helper.ts';
 import { runAgent } from './run-agent.ts';
-import { StateNotWritableError } from './state.ts';
-import { removeAgent, UNINSTALL_COMMAND } from './uninstall-helper.ts';
 
 const STDERR = 2;
 const EXIT_FAILURE = 1;

@@ -3,7 +3,7 @@ import { pino } from 'pino';
 import { describe, expect, it } from 'vitest';
 import { TomoError } from '../protocol/errors.ts';
 import type { Dispatch } from './dispatcher.ts';
-import type { Outlet } from './outlet.ts';
+import type { Outlet } from './output/outlet.ts';
 import { type CommandLimits, RunningCommands } from './running-commands.ts';
 
 type Message = Record<string, unknown>;

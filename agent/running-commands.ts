@@ -10,13 +10,13 @@ import {
   HELD_ANSWERS_MAX_BYTES,
   HELD_ANSWERS_MAX_COUNT,
 } from '../protocol/limits.ts';
-import { Answer } from './answer.ts';
-import { type OutputTimings, RunningOutput } from './command-output.ts';
 import type { CommandContext } from './commands/handler.ts';
-import { Deliveries } from './deliveries.ts';
 import type { Dispatch } from './dispatcher.ts';
-import { type HeldAnswer, HeldAnswers } from './held-answers.ts';
-import type { Outlet } from './outlet.ts';
+import { Answer } from './output/answer.ts';
+import { type OutputTimings, RunningOutput } from './output/command-output.ts';
+import { Deliveries } from './output/deliveries.ts';
+import { type HeldAnswer, HeldAnswers } from './output/held-answers.ts';
+import type { Outlet } from './output/outlet.ts';
 
 export interface CommandLimits {
   readonly callsMaxCount: number;

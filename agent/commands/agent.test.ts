@@ -3,7 +3,7 @@ import { DockerEngine } from '../../docker-engine/docker-engine.ts';
 import { VERSION } from '../../protocol/version.ts';
 import { commandContext } from '../../test/support/command-context.ts';
 import { LiveSettings } from '../live-settings.ts';
-import { OwnContainer } from '../own-container.ts';
+import { OwnContainer } from '../own-container/own-container.ts';
 import { type AgentContext, agentHandlers } from './agent.ts';
 
 const context = commandContext();

@@ -3,11 +3,11 @@ import type { Access } from '../../protocol/access.ts';
 import { TomoError } from '../../protocol/errors.ts';
 import { plainFingerprint } from '../../protocol/hub-address.ts';
 import { VERSION } from '../../protocol/version.ts';
+import type { MoveTarget } from '../connection/move-target.ts';
 import type { LiveSettings } from '../live-settings.ts';
-import type { MoveTarget } from '../move-target.ts';
-import type { OwnContainer } from '../own-container.ts';
-import { prepareRestart } from '../restart-agent.ts';
-import { startUninstall } from '../uninstall-agent.ts';
+import type { OwnContainer } from '../own-container/own-container.ts';
+import { prepareRestart } from '../own-container/restart-agent.ts';
+import { startUninstall } from '../own-container/uninstall-agent.ts';
 import type { Handlers } from './handler.ts';
 
 export interface AgentContext {

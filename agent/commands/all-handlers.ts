@@ -1,6 +1,6 @@
 import type { DockerEngine } from '../../docker-engine/docker-engine.ts';
-import type { HubAddress } from '../hub-address.ts';
-import type { HubTransport } from '../hub-transport.ts';
+import type { HubAddress } from '../connection/hub-address.ts';
+import type { HubTransport } from '../connection/hub-transport.ts';
 import { runPreflight } from '../preflight/run-preflight.ts';
 import { type AgentContext, agentHandlers } from './agent.ts';
 import { dockerComposeHandlers } from './docker-compose.ts';

@@ -9,7 +9,7 @@ import {
   type ScriptedEngine,
   startScriptedEngine,
 } from '../../test/support/scripted-engine.ts';
-import { OwnContainer } from '../own-container.ts';
+import { OwnContainer } from '../own-container/own-container.ts';
 import { dockerComposeHandlers } from './docker-compose.ts';
 
 const ID = 'c0ffee'.padEnd(64, '0');

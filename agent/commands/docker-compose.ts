@@ -16,8 +16,8 @@ import {
 import { readProjectLogs } from '../compose/compose-logs.ts';
 import { listProjects } from '../compose/compose-projects.ts';
 import { refuseOwnProject } from '../compose/own-project.ts';
-import type { OwnContainer } from '../own-container.ts';
-import type { ShellPlace } from '../shell-place.ts';
+import type { OwnContainer } from '../own-container/own-container.ts';
+import type { ShellPlace } from '../shell/shell-place.ts';
 import type { CommandContext, Handlers } from './handler.ts';
 
 export interface ComposeContext {

@@ -5,7 +5,7 @@ import { pairs } from '../docker/docker-create-body.ts';
 import { createExec, type ExecState, followExec, notStarted } from '../docker/docker-exec.ts';
 import { killExec, newExecMark } from '../docker/docker-exec-kill.ts';
 import type { OutputPiece } from '../docker/docker-frames.ts';
-import { NewestOutput } from '../newest-output.ts';
+import { NewestOutput } from '../shell/newest-output.ts';
 import type { Handler } from './handler.ts';
 
 type Exec = Handler<'docker.containers.exec'>;

@@ -14,7 +14,7 @@ import { LogLines } from '../docker/log-lines.ts';
 import type { LogMessage } from '../docker/log-messages.ts';
 import { rotatesAtBytes } from '../docker/log-pace.ts';
 import { timeLimited } from '../docker/time-limited.ts';
-import { NewestOutput } from '../newest-output.ts';
+import { NewestOutput } from '../shell/newest-output.ts';
 import type { CommandContext, Handler } from './handler.ts';
 
 type Params = ParamsOf<'docker.containers.logs'>;

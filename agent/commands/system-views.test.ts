@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { CATALOGUE } from '../../protocol/commands/catalogue.ts';
-import type { ShellPlace } from '../shell-place.ts';
+import type { ShellPlace } from '../shell/shell-place.ts';
 import { systemViewHandlers } from './system-views.ts';
 
 const context = {

@@ -1,6 +1,6 @@
 import { listProcesses } from '../processes/list-processes.ts';
 import { listServices } from '../services/list-services.ts';
-import type { ShellPlace } from '../shell-place.ts';
+import type { ShellPlace } from '../shell/shell-place.ts';
 import type { Handlers } from './handler.ts';
 
 type ViewMethod = 'system.processes' | 'system.services';

@@ -5,8 +5,8 @@ import { VERSION } from '../../protocol/version.ts';
 import type { MetricsSampler } from '../collectors/metrics.ts';
 import type { EngineProbe } from '../engine-probe.ts';
 import { hostName, osName } from '../host-info.ts';
-import { runShell } from '../host-shell.ts';
-import type { ShellPlace } from '../shell-place.ts';
+import { runShell } from '../shell/host-shell.ts';
+import type { ShellPlace } from '../shell/shell-place.ts';
 import { withTimeLimit } from '../time-limit.ts';
 import type { Handlers } from './handler.ts';
 

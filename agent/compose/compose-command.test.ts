@@ -3,7 +3,7 @@ import { mkdtemp, open, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import type { ShellPlace } from '../shell-place.ts';
+import type { ShellPlace } from '../shell/shell-place.ts';
 import { Compose, type ComposeProject } from './compose-command.ts';
 
 let directory = '';

@@ -1,7 +1,7 @@
 import { TomoError } from '../../protocol/errors.ts';
-import { runShell, type ShellResult } from '../host-shell.ts';
-import type { ShellPlace } from '../shell-place.ts';
-import { shellQuote } from '../shell-quote.ts';
+import { runShell, type ShellResult } from '../shell/host-shell.ts';
+import type { ShellPlace } from '../shell/shell-place.ts';
+import { shellQuote } from '../shell/shell-quote.ts';
 
 /** Which project a call is about, as compose itself is told. */
 export interface ComposeProject {

@@ -8,7 +8,7 @@ import {
   type ScriptedEngine,
   startScriptedEngine,
 } from '../../test/support/scripted-engine.ts';
-import { OwnContainer } from '../own-container.ts';
+import { OwnContainer } from '../own-container/own-container.ts';
 import { Compose } from './compose-command.ts';
 import { refuseOwnProject } from './own-project.ts';
 

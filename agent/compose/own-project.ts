@@ -1,5 +1,5 @@
 import { TomoError } from '../../protocol/errors.ts';
-import type { OwnContainer } from '../own-container.ts';
+import type { OwnContainer } from '../own-container/own-container.ts';
 import type { Compose } from './compose-command.ts';
 import { readConfig } from './compose-config.ts';
 import { PROJECT_LABEL } from './compose-containers.ts';

@@ -4,7 +4,7 @@ import { z } from 'zod';
 import type { DockerEngine } from '../../docker-engine/docker-engine.ts';
 import { isMissing } from '../../docker-engine/docker-errors.ts';
 import { listOf, readReply } from '../../docker-engine/docker-reply.ts';
-import { NewestOutput } from '../newest-output.ts';
+import { NewestOutput } from '../shell/newest-output.ts';
 import { createExec, execState, followExec, notStarted } from './docker-exec.ts';
 
 const MARK_VARIABLE = 'TOMO_EXEC_ID';

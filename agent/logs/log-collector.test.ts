@@ -17,7 +17,7 @@ import { eventually } from '../../test/support/hub.ts';
 import { isInstalled, isRoot } from '../../test/support/installed.ts';
 import { KillableEngine } from '../../test/support/killable-engine.ts';
 import { importWorkloadImage, WORKLOAD_IMAGE } from '../../test/support/workload-image.ts';
-import { EngineEvents } from '../collectors/engine-events.ts';
+import { EngineEvents } from '../events/engine-events.ts';
 import { LiveSettings } from '../live-settings.ts';
 import { LogCollector } from './log-collector.ts';
 import { PositionFile } from './position-file.ts';

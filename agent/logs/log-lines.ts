@@ -1,7 +1,7 @@
 import type { Readable } from 'node:stream';
 import { COLLECTED_LINE_MAX_BYTES } from '../../protocol/limits.ts';
 import { demultiplex, type OutputPiece } from '../docker/docker-frames.ts';
-import { type Line, LineCutter } from '../line-cutter.ts';
+import { type Line, LineCutter } from '../output/line-cutter.ts';
 
 /** A line of a container's log as the engine kept it. */
 export interface LoggedLine {

@@ -1,6 +1,6 @@
 import { type Access, grants } from '../../protocol/access.ts';
 import type { ExecScope } from '../../protocol/commands/system.ts';
-import type { ShellPlace } from '../shell-place.ts';
+import type { ShellPlace } from '../shell/shell-place.ts';
 import { bounded, type Check } from './check.ts';
 
 interface HostShellOptions {

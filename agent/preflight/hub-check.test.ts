@@ -2,7 +2,7 @@ import { once } from 'node:events';
 import { createServer, type RequestListener } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { afterEach, describe, expect, it } from 'vitest';
-import { HubTransport } from '../hub-transport.ts';
+import { HubTransport } from '../connection/hub-transport.ts';
 import { checkHub } from './hub-check.ts';
 
 const { signal } = new AbortController();

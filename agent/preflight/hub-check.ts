@@ -1,7 +1,7 @@
 import { type ClientRequest, get as getHttp, type IncomingMessage } from 'node:http';
 import { get as getHttps } from 'node:https';
-import type { HubAddress } from '../hub-address.ts';
-import type { HubRoute, HubTransport } from '../hub-transport.ts';
+import type { HubAddress } from '../connection/hub-address.ts';
+import type { HubRoute, HubTransport } from '../connection/hub-transport.ts';
 import { bounded, type Check } from './check.ts';
 
 const AGENT_PATH = /\/ws\/agent\/?$/;

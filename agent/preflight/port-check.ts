@@ -1,5 +1,5 @@
 import { readFile, readlink } from 'node:fs/promises';
-import type { OwnContainer } from '../own-container.ts';
+import type { OwnContainer } from '../own-container/own-container.ts';
 import { bounded, type Check } from './check.ts';
 
 interface PortOptions {

@@ -1,8 +1,8 @@
 import { describe, expect, it } from 'vitest';
 import { DockerEngine } from '../../docker-engine/docker-engine.ts';
 import { TomoError } from '../../protocol/errors.ts';
-import { HubTransport } from '../hub-transport.ts';
-import { OwnContainer } from '../own-container.ts';
+import { HubTransport } from '../connection/hub-transport.ts';
+import { OwnContainer } from '../own-container/own-container.ts';
 import { bounded } from './check.ts';
 import { checkHostShell } from './host-shell-check.ts';
 import { type PreflightContext, runPreflight } from './run-preflight.ts';

@@ -1,11 +1,11 @@
 import type { DockerEngine } from '../../docker-engine/docker-engine.ts';
 import type { Access } from '../../protocol/access.ts';
 import type { ParamsOf, ResultOf } from '../../protocol/commands/catalogue.ts';
+import type { HubAddress } from '../connection/hub-address.ts';
+import type { HubTransport } from '../connection/hub-transport.ts';
 import { isInContainer } from '../host-info.ts';
-import type { HubAddress } from '../hub-address.ts';
-import type { HubTransport } from '../hub-transport.ts';
-import type { OwnContainer } from '../own-container.ts';
-import type { ShellPlace } from '../shell-place.ts';
+import type { OwnContainer } from '../own-container/own-container.ts';
+import type { ShellPlace } from '../shell/shell-place.ts';
 import type { Check } from './check.ts';
 import { checkDataDir } from './data-dir-check.ts';
 import { checkDisks } from './disk-check.ts';

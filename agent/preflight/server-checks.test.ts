@@ -6,7 +6,7 @@ import path from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { DockerEngine } from '../../docker-engine/docker-engine.ts';
 import { TomoError } from '../../protocol/errors.ts';
-import { OwnContainer } from '../own-container.ts';
+import { OwnContainer } from '../own-container/own-container.ts';
 import { checkDataDir } from './data-dir-check.ts';
 import { checkDisks } from './disk-check.ts';
 import { checkEngine } from './engine-check.ts';

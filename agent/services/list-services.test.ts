@@ -4,7 +4,7 @@ import path from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { CATALOGUE, type ParamsInputOf } from '../../protocol/commands/catalogue.ts';
 import { isRoot } from '../../test/support/installed.ts';
-import type { ShellPlace } from '../shell-place.ts';
+import type { ShellPlace } from '../shell/shell-place.ts';
 import { listServices } from './list-services.ts';
 
 const { params: schema, result: resultSchema } = CATALOGUE['system.services'];

@@ -1,9 +1,9 @@
 import type { ParamsOf, ResultOf } from '../../protocol/commands/catalogue.ts';
 import type { ExecScope } from '../../protocol/commands/system.ts';
 import { TomoError } from '../../protocol/errors.ts';
-import { runShell } from '../host-shell.ts';
-import type { ShellPlace } from '../shell-place.ts';
-import { shellQuote } from '../shell-quote.ts';
+import { runShell } from '../shell/host-shell.ts';
+import type { ShellPlace } from '../shell/shell-place.ts';
+import { shellQuote } from '../shell/shell-quote.ts';
 import { parseUnits, UNIT_PROPERTIES, type Unit } from './parse-units.ts';
 
 type Params = ParamsOf<'system.services'>;

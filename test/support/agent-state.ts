@@ -1,6 +1,6 @@
 import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { type AgentState, agentStateSchema } from '../../agent/state.ts';
+import { type AgentState, agentStateSchema } from '../../agent/identity/state.ts';
 
 const FILE = 'agent.json';
 

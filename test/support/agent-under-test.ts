@@ -2,20 +2,24 @@ import { mkdtemp, readFile, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { pino } from 'pino';
-import { Ceiling } from '../../agent/ceiling.ts';
 import { MetricsSampler } from '../../agent/collectors/metrics.ts';
 import { allHandlers } from '../../agent/commands/all-handlers.ts';
-import { Connection, type ConnectionEnd, type ConnectionOptions } from '../../agent/connection.ts';
-import { Credentials } from '../../agent/credentials.ts';
+import {
+  Connection,
+  type ConnectionEnd,
+  type ConnectionOptions,
+} from '../../agent/connection/connection.ts';
+import { chooseHub } from '../../agent/connection/hub-address.ts';
+import { HubTransport } from '../../agent/connection/hub-transport.ts';
+import type { Ending, Redial } from '../../agent/connection/redial.ts';
 import { createDispatcher, type Dispatch } from '../../agent/dispatcher.ts';
-import { chooseHub } from '../../agent/hub-address.ts';
-import { HubTransport } from '../../agent/hub-transport.ts';
-import { KeptState } from '../../agent/kept-state.ts';
+import { Ceiling } from '../../agent/identity/ceiling.ts';
+import { Credentials } from '../../agent/identity/credentials.ts';
+import { KeptState } from '../../agent/identity/kept-state.ts';
+import { type AgentState, StateFile } from '../../agent/identity/state.ts';
 import { LiveSettings } from '../../agent/live-settings.ts';
-import { OwnContainer } from '../../agent/own-container.ts';
-import type { Ending, Redial } from '../../agent/redial.ts';
+import { OwnContainer } from '../../agent/own-container/own-container.ts';
 import { RunningCommands } from '../../agent/running-commands.ts';
-import { type AgentState, StateFile } from '../../agent/state.ts';
 import { DockerEngine } from '../../docker-engine/docker-engine.ts';
 import { HubStandIn } from './hub-stand-in.ts';
 

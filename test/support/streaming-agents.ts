@@ -1,10 +1,10 @@
 import { once } from 'node:events';
 import { pino } from 'pino';
 import { WebSocket } from 'ws';
-import type { OutputTimings } from '../../agent/command-output.ts';
 import type { CommandContext } from '../../agent/commands/handler.ts';
+import { Session } from '../../agent/connection/session.ts';
+import type { OutputTimings } from '../../agent/output/command-output.ts';
 import { RunningCommands } from '../../agent/running-commands.ts';
-import { Session } from '../../agent/session.ts';
 import type { Streams } from '../../protocol/commands/define-command.ts';
 import { PIECE_MAX_BYTES, STREAM_WINDOW_BYTES } from '../../protocol/limits.ts';
 import { type HubSocket, HubStandIn } from './hub-stand-in.ts';

@@ -4,7 +4,7 @@ import { existsSync, mkdirSync, writeFileSync } from 'node:fs';
 import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir, userInfo } from 'node:os';
 import path from 'node:path';
-import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import { CATALOGUE, type ParamsInputOf } from '../../protocol/commands/catalogue.ts';
 import { listProcesses, type ProcessSource } from './list-processes.ts';
 
@@ -24,11 +24,15 @@ async function list(
 describe.skipIf(process.platform !== 'linux')('the processes of this machine', () => {
   const children: ChildProcess[] = [];
   afterEach(() => {
-    for (const child of children.splice(0)) child.kill('SIGKILL');
+    // With what their shells have started.
+    for (const { pid } of children.splice(0)) if (pid !== undefined) process.kill(-pid, 'SIGKILL');
   });
 
   async function start(script: string): Promise<number> {
-    const child = spawn('sh', ['-c', `echo; ${script}`], { stdio: ['ignore', 'pipe', 'ignore'] });
+    const child = spawn('sh', ['-c', `echo; ${script}`], {
+      stdio: ['ignore', 'pipe', 'ignore'],
+      detached: true,
+    });
     children.push(child);
     await once(child.stdout, 'data');
     return child.pid ?? -1;
@@ -36,17 +40,21 @@ describe.skipIf(process.platform !== 'linux')('the processes of this machine', (
 
   it('are shown as the kernel knows them, without their arguments', async () => {
     const pid = await start('sleep 300; : password=hunter2');
-    const found = await list({ limit: 1_000, sort: 'pid' });
+    // The shell runs for a moment yet after it has said something.
+    const found = await vi.waitFor(async () => {
+      const listed = await list({ limit: 1_000, sort: 'pid' });
+      expect(listed.processes.find((one) => one.pid === pid)).toMatchObject({
+        ppid: process.pid,
+        name: 'sh',
+        state: 'sleeping',
+      });
+      return listed;
+    });
     const shown = found.processes.find((one) => one.pid === process.pid);
     expect(shown).toMatchObject({ ppid: process.ppid, user: userInfo().username });
     expect(Math.abs(Number(shown?.rss) / process.memoryUsage.rss() - 1)).toBeLessThan(0.5);
     const startedMs = Date.now() - process.uptime() * 1_000;
     expect(Math.abs(Date.parse(shown?.started ?? '') - startedMs)).toBeLessThan(10_000);
-    expect(found.processes.find((one) => one.pid === pid)).toMatchObject({
-      ppid: process.pid,
-      name: 'sh',
-      state: 'sleeping',
-    });
     expect(JSON.stringify(found)).not.toContain('hunter2');
   });
 
@@ -73,12 +81,15 @@ describe.skipIf(process.platform !== 'linux')('the processes of this machine', (
 
   it('are shown below their parents as a tree', async () => {
     const pid = await start('sleep 300; :');
-    const { processes } = await list({ tree: true, filter: 'sleep', limit: 1_000 });
-    const at = processes.findIndex((one) => one.pid === pid);
-    const parent = processes.findIndex((one) => one.pid === process.pid);
-    expect(processes[at + 1]).toMatchObject({ ppid: pid, name: 'sleep' });
-    expect(parent).toBeLessThan(at);
-    expect(processes[at]?.depth).toBe((processes[parent]?.depth ?? Number.NaN) + 1);
+    // Its child is a shell, too, until it has become what it runs.
+    await vi.waitFor(async () => {
+      const { processes } = await list({ tree: true, filter: 'sleep', limit: 1_000 });
+      const at = processes.findIndex((one) => one.pid === pid);
+      const parent = processes.findIndex((one) => one.pid === process.pid);
+      expect(processes[at + 1]).toMatchObject({ ppid: pid, name: 'sleep' });
+      expect(parent).toBeLessThan(at);
+      expect(processes[at]?.depth).toBe((processes[parent]?.depth ?? Number.NaN) + 1);
+    });
   });
 });
 

@@ -32,6 +32,14 @@ describe('the text of a command', () => {
     expect(text).toContain('{"command_id": "c1", "offset": 30}');
   });
 
+  it('offers no further output of one that has ended, once all of it was read', () => {
+    const output = { offset: 0, next_offset: 3, parts: [], dropped_bytes: 0 };
+    const read = (has_more: boolean) =>
+      commandText({ ...BASE, status: 'cancelled', output: { ...output, has_more } });
+    expect(read(false)).toBe('[Output 0 to 3]\n[end of output]');
+    expect(read(true)).toContain('{"command_id": "c1", "offset": 3}');
+  });
+
   it('says how to read the rest of a long result, and of its last part nothing more', () => {
     const part = { ...BASE, status: 'succeeded', result_text: 'abc', truncated: true } as const;
     const more = commandText({ ...part, next_result_offset: 3, result_chars: 9 });

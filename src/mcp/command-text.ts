@@ -11,7 +11,7 @@ export function commandText(command: Command): string {
   const lines = [
     ...(isOver ? [] : [underWay(command)]),
     ...(command.error === undefined ? [] : [errorText(command.error)]),
-    ...(command.output === undefined ? [] : outputText(command, command.output)),
+    ...(command.output === undefined ? [] : outputText(command, command.output, isOver)),
     ...resultLines(command),
     ...(note === undefined ? [] : [note]),
   ];
@@ -30,14 +30,15 @@ function errorText({ name, code, message }: NonNullable<Command['error']>): stri
   return `${name} (${code}): ${message}`;
 }
 
-function outputText({ command_id }: Command, output: Output): string[] {
+function outputText({ command_id }: Command, output: Output, isOver: boolean): string[] {
   const { offset, next_offset, parts, dropped_bytes, has_more } = output;
   const dropped = dropped_bytes > 0 ? `, ${dropped_bytes} bytes dropped` : '';
-  const more = has_more ? 'there is more' : 'for what follows';
+  const isAll = isOver && !has_more;
+  const next = `get_command {"command_id": "${command_id}", "offset": ${next_offset}}`;
   return [
     `[Output ${offset} to ${next_offset}${dropped}]`,
     ...parts.map(({ stream, text }) => (stream === 'stderr' ? `[stderr]\n${text}` : text)),
-    `[${more}: get_command {"command_id": "${command_id}", "offset": ${next_offset}}]`,
+    isAll ? '[end of output]' : `[${has_more ? 'there is more' : 'for what follows'}: ${next}]`,
   ];
 }
 

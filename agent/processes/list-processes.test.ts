@@ -1,6 +1,6 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { existsSync, mkdirSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, symlinkSync, writeFileSync } from 'node:fs';
 import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir, userInfo } from 'node:os';
 import path from 'node:path';
@@ -116,12 +116,13 @@ describe('a /proc', () => {
     readonly uid?: number;
     readonly pages?: number;
     readonly commandLine?: string;
+    readonly exe?: string;
     /** Only what is read of every process. */
     readonly isBare?: boolean;
   }
 
   function add(pid: number, fake: Fake = {}): void {
-    const { name = 'fake', ppid = 1, uid = 0, pages = 1, commandLine = '', isBare } = fake;
+    const { name = 'fake', ppid = 1, uid = 0, pages = 1, commandLine = '', exe, isBare } = fake;
     const directory = path.join(procRoot, String(pid));
     mkdirSync(directory);
     const zeros = '0 '.repeat(9);
@@ -129,6 +130,7 @@ describe('a /proc', () => {
     writeFileSync(path.join(directory, 'stat'), stat);
     if (isBare) return;
     writeFileSync(path.join(directory, 'cmdline'), commandLine);
+    if (exe !== undefined) symlinkSync(exe, path.join(directory, 'exe'));
     const status = `Uid:\t9\t${uid}\t0\t0\nVmRSS:\t   ${pages * 4} kB\n`;
     writeFileSync(path.join(directory, 'status'), status);
   }
@@ -147,6 +149,19 @@ describe('a /proc', () => {
         started: new Date(1_002_000).toISOString(),
       },
     ]);
+  });
+
+  it('shows which programs run under other names, and finds them by both', async () => {
+    add(7, { name: 'MainThread', exe: '/opt/bin/node (deleted)' });
+    add(8, { name: 'nginx', exe: '/usr/sbin/nginx' });
+    const { processes } = await list({ sort: 'pid' }, source);
+    expect(processes.map(({ name, program }) => [name, program])).toEqual([
+      ['MainThread', 'node'],
+      ['nginx', undefined],
+    ]);
+    for (const filter of ['NODE', 'main']) {
+      expect((await list({ filter }, source)).processes).toMatchObject([{ pid: 7 }]);
+    }
   });
 
   it('shows users without a name by their number', async () => {

@@ -3,7 +3,7 @@ import path from 'node:path';
 import type { ParamsOf, ResultOf } from '../../protocol/commands/catalogue.ts';
 import { TomoError } from '../../protocol/errors.ts';
 import { pause } from '../pause.ts';
-import { readCommandLine, readDetails, readUsers } from './process-details.ts';
+import { readCommandLine, readDetails, readProgram, readUsers } from './process-details.ts';
 import { type ProcessStat, processIds, readStats } from './process-table.ts';
 import { inTreeOrder, withAncestors } from './process-tree.ts';
 
@@ -66,6 +66,7 @@ export async function listProcesses(
       ppid: process.ppid,
       user: details.user,
       name: process.name,
+      ...programField(process.name, details.program),
       state: STATES[process.state] ?? process.state,
       cpu_percent: usage.get(process.pid) ?? 0,
       rss: details.rss,
@@ -75,6 +76,11 @@ export async function listProcesses(
     });
   }
   return { scope, total: pids.length, matching: matching.length, processes };
+}
+
+/** Nothing where the name says it. */
+function programField(name: string, program: string | undefined): { program?: string } {
+  return program === undefined || program === name ? {} : { program };
 }
 
 async function matchesOf(
@@ -90,6 +96,7 @@ async function matchesOf(
     signal.throwIfAborted();
     const isMatch =
       process.name.toLowerCase().includes(part) ||
+      (await readProgram(procRoot, process.pid))?.toLowerCase().includes(part) ||
       // Without `full` a filter would tell of a command line whether it holds a word.
       (full && (await readCommandLine(procRoot, process.pid)).toLowerCase().includes(part));
     if (isMatch) found.push(process);

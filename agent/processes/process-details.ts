@@ -1,10 +1,11 @@
-import { open, readFile } from 'node:fs/promises';
+import { open, readFile, readlink } from 'node:fs/promises';
 import path from 'node:path';
 
 /** What /proc/PID/stat does not tell, read of the few processes that are answered. */
 export interface ProcessDetails {
   readonly user: string;
   readonly rss: number;
+  readonly program: string | undefined;
   readonly commandLine: string | undefined;
 }
 
@@ -28,8 +29,19 @@ export async function readDetails(
   return {
     user: users.get(uid) ?? uid,
     rss: rssKiB * 1_024,
+    program: await readProgram(procRoot, pid),
     commandLine: full ? await readCommandLine(procRoot, pid) : undefined,
   };
+}
+
+/**
+ * The file that it runs, without its folder: processes can name themselves otherwise, as Node’s do.
+ * Undefined of kernel threads, and of others’ where the agent may not look.
+ */
+export async function readProgram(procRoot: string, pid: number): Promise<string | undefined> {
+  const file = await readlink(path.join(procRoot, String(pid), 'exe')).catch(() => undefined);
+  // What is added of a file that an update has replaced.
+  return file && path.basename(file.replace(/ \(deleted\)$/, ''));
 }
 
 /** Arguments with spaces between them; empty of kernel threads and of what has ended. */

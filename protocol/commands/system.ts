@@ -83,7 +83,9 @@ export const systemCommands = {
         .min(1)
         .max(256)
         .optional()
-        .describe('Part of the name, and with full of the command line; case does not matter.'),
+        .describe(
+          'Part of the name or the program, and with full of the command line; case does not matter.',
+        ),
       tree: z.boolean().default(false).describe('Each below its parent, with its depth.'),
       full: z
         .boolean()
@@ -100,6 +102,10 @@ export const systemCommands = {
           ppid: z.number().int(),
           user: z.string(),
           name: z.string().describe('At most 15 characters, as the kernel keeps it.'),
+          program: z
+            .string()
+            .optional()
+            .describe('The file it runs, without its folder, where the name is another.'),
           state: z.string(),
           cpu_percent: z.number().describe('Over half a second; 100 is one processor.'),
           rss: z.number().describe('Bytes.'),

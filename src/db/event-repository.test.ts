@@ -67,12 +67,25 @@ it('forgets what happened before a time', async () => {
   expect(await db.events.recent('a1', 10)).toMatchObject([{ type: 'die' }]);
 });
 
-it('forgets the oldest events of all agents past its cap', async () => {
+it('forgets past its cap the oldest events of the agents that have most', async () => {
   const { connection, db } = temporaryDatabase();
-  const capped = new EventRepository(connection, 2);
-  await db.events.append([event('start', 3_000), event('die', 2_000), event('stop', 1_000, 'a2')]);
-  expect(await capped.deleteExcess()).toBe(1);
-  expect(await db.events.recent('a1', 10)).toMatchObject([{ type: 'die' }]);
-  expect(await db.events.recent('a2', 10)).toMatchObject([{ type: 'stop' }]);
+  const capped = new EventRepository(connection, 1_000);
+  const many = (agentId: string, count: number) =>
+    Array.from({ length: count }, (_, at) => event('start', 5_000 + at, agentId));
+  await db.events.append([event('die', 1_000, 'a0'), ...many('a1', 1_500), ...many('a2', 600)]);
+  await db.events.append(many('a3', 100));
+  // 899 are left for the two that have more than their share.
+  expect(await capped.deleteExcess()).toBe(1_500 - 449 + (600 - 449));
+  const kept = async (agentId: string) => (await db.events.recent(agentId, 2_000)).length;
+  expect(await Promise.all(['a0', 'a1', 'a2', 'a3'].map(kept))).toEqual([1, 449, 449, 100]);
+  expect((await db.events.recent('a1', 2_000)).at(-1)).toHaveProperty('at', 5_000 + 1_500 - 449);
   expect(await capped.deleteExcess()).toBe(0);
+});
+
+it('leaves events past its cap for the next time when it is aborted', async () => {
+  const { connection, db } = temporaryDatabase();
+  await db.events.append([event('start', 1_000), event('die', 2_000)]);
+  const capped = new EventRepository(connection, 1);
+  expect(await capped.deleteExcess(AbortSignal.abort())).toBe(0);
+  expect(await capped.deleteExcess()).toBe(1);
 });

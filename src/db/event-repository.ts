@@ -1,10 +1,14 @@
-import { and, desc, eq, gte, lt, type SQL, sql } from 'drizzle-orm';
+import { and, desc, eq, gte, lt, type SQL } from 'drizzle-orm';
 import type { Connection } from './connection.ts';
+import { fairShare } from './fair-share.ts';
+import { inSteps } from './in-steps.ts';
 import { isAfter } from './page-position.ts';
 import { agentEvents } from './schema.ts';
 
-/** Rows of all agents together past which the oldest are forgotten. */
+/** Rows of all agents together past which some are forgotten. */
 const EVENTS_MAX_ROWS = 200_000;
+/** How many are deleted at once. */
+const DELETE_MAX_ROWS = 500;
 
 /** Something that happened to an agent or on its server. Ids grow in the order of recording. */
 export type EventRow = typeof agentEvents.$inferSelect;
@@ -26,10 +30,12 @@ export interface EventFilter {
 export class EventRepository {
   readonly #connection: Connection;
   readonly #maxRows: number;
+  readonly #fair: ReturnType<typeof prepareFair>;
 
   constructor(connection: Connection, maxRows = EVENTS_MAX_ROWS) {
     this.#connection = connection;
     this.#maxRows = maxRows;
+    this.#fair = prepareFair(connection);
   }
 
   /** Records all of them or none. */
@@ -64,17 +70,57 @@ export class EventRepository {
     );
   }
 
-  /** Keeps the table within its cap. Answers how many events were forgotten. */
-  async deleteExcess(): Promise<number> {
-    return this.#connection.run(
-      () =>
-        this.#connection.orm.run(sql`
-          DELETE FROM agent_events WHERE id IN (
-            SELECT id FROM agent_events ORDER BY id
-            LIMIT max(0, (SELECT count(*) FROM agent_events) - ${this.#maxRows})
-          )`).changes,
-    );
+  /**
+   * Keeps the table within its cap: of the agents that have most the oldest go. Answers how many events
+   * were forgotten.
+   */
+  async deleteExcess(signal?: AbortSignal): Promise<number> {
+    const counts = await this.#countByAgent(signal);
+    const share = fairShare([...counts.values()], this.#maxRows);
+    let deleted = 0;
+    for (const [agentId, count] of counts) {
+      let excess = count - share;
+      if (excess <= 0) continue;
+      await inSteps(this.#connection, signal, () => {
+        const some = Math.min(excess, DELETE_MAX_ROWS);
+        deleted += this.#fair.deleteOldest.run(agentId, some).changes;
+        excess -= some;
+        return excess > 0;
+      });
+    }
+    return deleted;
   }
+
+  /** One agent at a time: all of them together are many rows. */
+  async #countByAgent(signal: AbortSignal | undefined): Promise<Map<string, number>> {
+    const counts = new Map<string, number>();
+    let last = '';
+    await inSteps(this.#connection, signal, () => {
+      const next = this.#fair.nextAgent.get(last);
+      if (next === undefined) return false;
+      last = next.agentId;
+      counts.set(last, this.#fair.count.get(last)?.rows ?? 0);
+      return true;
+    });
+    return counts;
+  }
+}
+
+function prepareFair({ client }: Connection) {
+  return {
+    nextAgent: client.prepare<[string], { agentId: string }>(
+      `SELECT agent_id AS agentId FROM agent_events WHERE agent_id > ?
+      ORDER BY agent_id LIMIT 1`,
+    ),
+    count: client.prepare<[string], { rows: number }>(
+      'SELECT count(*) AS rows FROM agent_events WHERE agent_id = ?',
+    ),
+    deleteOldest: client.prepare<[string, number]>(
+      `DELETE FROM agent_events WHERE id IN (
+        SELECT id FROM agent_events WHERE agent_id = ? ORDER BY at, id LIMIT ?
+      )`,
+    ),
+  };
 }
 
 function conditions({ agentId, type, since, until, after }: EventFilter): (SQL | undefined)[] {

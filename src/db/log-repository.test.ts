@@ -126,6 +126,24 @@ describe('LogRepository', () => {
     expect(await texts(db, ['b'])).toHaveLength(1);
   });
 
+  it('lets the oldest of the agent go that keeps most when all together are too much', async () => {
+    const { db } = temporaryDatabase();
+    const text = 'x'.repeat(1_000);
+    const bounds = { agentBytes: 100_000, overallBytes: 20_000 };
+    const modest = batch(1, [line(1, { text: `modest ${text}` })], { agentId: 'b' });
+    await db.logs.store(modest, bounds);
+    for (let count = 1; count <= 50; count += 1) {
+      await db.logs.store(batch(count, [line(count, { text: `${count} ${text}` })]), bounds);
+    }
+    expect(await texts(db, ['b'])).toHaveLength(1);
+    const kept = await texts(db, ['a']);
+    expect(kept.at(-1)).toMatch(/^50 /);
+    expect(kept[0]).not.toMatch(/^1 /);
+    const all = (await db.logs.bytesOf('a')) + (await db.logs.bytesOf('b'));
+    expect(all).toBeLessThanOrEqual(bounds.overallBytes);
+    expect(all).toBeGreaterThan(bounds.overallBytes / 2);
+  });
+
   it('counts what is there when it is opened, and counts anew after a fault', async () => {
     const { db, client } = temporaryDatabase();
     await db.logs.store(batch(1, [line(1)]), BOUNDS);

@@ -62,9 +62,9 @@ type StoredLine = z.infer<typeof linesSchema>[number];
 export class LogRepository {
   readonly #connection: Connection;
   readonly #places: PlaceTable;
-  /** Of each agent whose batches were counted, and of all. */
-  readonly #bytes = new Map<string, number>();
-  #overall: number | undefined;
+  /** Of each agent; counted when it is first asked for. */
+  #bytes: Map<string, number> | undefined;
+  #overall = 0;
 
   constructor(connection: Connection) {
     this.#connection = connection;
@@ -73,21 +73,14 @@ export class LogRepository {
 
   /** Stores what is new of a batch, and lets the oldest go. Answers how many lines were new. */
   async store(batch: NewLogBatch, bounds: LogBounds): Promise<number> {
-    try {
-      return await this.#connection.transaction(() => {
-        if (this.#isStored(batch)) return 0;
-        const lines = this.#newLines(batch);
-        for (const span of splitBySpan(lines, ([, , at]) => at)) this.#insert(batch, span);
-        this.#note(batch);
-        this.#evict(batch.agentId, bounds);
-        return lines.length;
-      });
-    } catch (error) {
-      // What was counted was undone.
-      this.#bytes.delete(batch.agentId);
-      this.#overall = undefined;
-      throw error;
-    }
+    return this.#transaction(() => {
+      if (this.#isStored(batch)) return 0;
+      const lines = this.#newLines(batch);
+      for (const span of splitBySpan(lines, ([, , at]) => at)) this.#insert(batch, span);
+      this.#note(batch);
+      this.#evict(batch.agentId, bounds);
+      return lines.length;
+    });
   }
 
   /** Batches with lines of a time, those with the latest lines first. */
@@ -121,12 +114,12 @@ export class LogRepository {
 
   /** Holds an agent to what may be kept. */
   async trim(agentId: string, bounds: LogBounds): Promise<void> {
-    await this.#connection.transaction(() => this.#evict(agentId, bounds));
+    await this.#transaction(() => this.#evict(agentId, bounds));
   }
 
   /** Bytes kept of an agent. */
   async bytesOf(agentId: string): Promise<number> {
-    return this.#connection.run(() => this.#sum(agentId));
+    return this.#connection.run(() => this.#counted().get(agentId) ?? 0);
   }
 
   /** Forgets all of an agent. */
@@ -137,8 +130,7 @@ export class LogRepository {
       orm.delete(logPositions).where(eq(logPositions.agentId, agentId)).run();
       orm.delete(logEpochs).where(eq(logEpochs.agentId, agentId)).run();
     });
-    this.#bytes.delete(agentId);
-    this.#overall = undefined;
+    this.#bytes = undefined;
   }
 
   /** An agent sends a batch again whose acknowledgement it did not get. */
@@ -185,12 +177,10 @@ export class LogRepository {
       }),
     );
     const bytes = ROW_BYTES + Buffer.byteLength(lines) + Buffer.byteLength(names);
-    const [agentBytes, overall] = [this.#sum(agentId), this.#sumOverall()];
     const [firstAt, lastAt] = [stored.at(0)?.[2] ?? 0, stored.at(-1)?.[2] ?? 0];
     const row = { agentId, serverId, firstAt, lastAt, bytes, containers: names, lines };
+    this.#add(agentId, bytes);
     this.#connection.orm.insert(logBatches).values(row).run();
-    this.#bytes.set(agentId, agentBytes + bytes);
-    this.#overall = overall + bytes;
   }
 
   #note({ agentId, epoch, batch }: NewLogBatch): void {
@@ -201,52 +191,84 @@ export class LogRepository {
       .run();
   }
 
-  #evict(agentId: string, { agentBytes, overallBytes }: LogBounds): void {
-    const ofAgent = eq(logBatches.agentId, agentId);
-    while (this.#sum(agentId) > agentBytes)
-      this.#dropOldest(ofAgent, this.#sum(agentId) - agentBytes);
-    while (this.#sumOverall() > overallBytes) {
-      this.#dropOldest(undefined, this.#sumOverall() - overallBytes);
+  async #transaction<T>(work: () => T): Promise<T> {
+    try {
+      return await this.#connection.transaction(work);
+    } catch (error) {
+      // What was counted was undone.
+      this.#bytes = undefined;
+      throw error;
     }
   }
 
-  #dropOldest(of: SQL | undefined, excess: number): void {
+  #evict(agentId: string, { agentBytes, overallBytes }: LogBounds): void {
+    this.#dropOldest(agentId, (this.#counted().get(agentId) ?? 0) - agentBytes);
+    // Of whoever keeps most, so that none costs the others theirs.
+    while (this.#overall > overallBytes) {
+      const greediest = this.#greediest();
+      if (greediest === undefined) return;
+      if (this.#dropSome(greediest, this.#overall - overallBytes) === 0) return;
+    }
+  }
+
+  #dropOldest(agentId: string, excess: number): void {
+    let left = excess;
+    while (left > 0) {
+      const dropped = this.#dropSome(agentId, left);
+      if (dropped === 0) return;
+      left -= dropped;
+    }
+  }
+
+  /** Lets the oldest batches of an agent go, some at a time. Answers how many bytes they were. */
+  #dropSome(agentId: string, excess: number): number {
     const { orm } = this.#connection;
-    const { id, agentId, bytes } = logBatches;
+    const { id, bytes } = logBatches;
     const oldest = orm
-      .select({ id, agentId, bytes })
+      .select({ id, bytes })
       .from(logBatches)
-      .where(of)
+      .where(eq(logBatches.agentId, agentId))
       .orderBy(asc(id))
       .limit(EVICTED_AT_ONCE_COUNT)
       .all();
-    let left = excess;
+    let dropped = 0;
     for (const row of oldest) {
-      if (left <= 0) break;
-      const sum = this.#sum(row.agentId);
-      const overall = this.#sumOverall();
+      if (dropped >= excess) break;
       orm.delete(logBatches).where(eq(id, row.id)).run();
-      left -= row.bytes;
-      this.#bytes.set(row.agentId, sum - row.bytes);
-      this.#overall = overall - row.bytes;
+      dropped += row.bytes;
     }
+    this.#add(agentId, -dropped);
+    return dropped;
   }
 
-  #sum(agentId: string): number {
-    const known = this.#bytes.get(agentId) ?? this.#total(eq(logBatches.agentId, agentId));
-    this.#bytes.set(agentId, known);
-    return known;
+  #greediest(): string | undefined {
+    let greediest: string | undefined;
+    let most = 0;
+    for (const [agentId, bytes] of this.#counted()) {
+      if (bytes > most) [greediest, most] = [agentId, bytes];
+    }
+    return greediest;
   }
 
-  #sumOverall(): number {
-    this.#overall ??= this.#total(undefined);
-    return this.#overall;
+  #add(agentId: string, bytes: number): void {
+    const counted = this.#counted();
+    const sum = (counted.get(agentId) ?? 0) + bytes;
+    if (sum > 0) counted.set(agentId, sum);
+    else counted.delete(agentId);
+    this.#overall += bytes;
   }
 
-  #total(of: SQL | undefined): number {
-    const sum = sql<number>`coalesce(sum(${logBatches.bytes}), 0)`;
-    const [row] = this.#connection.orm.select({ sum }).from(logBatches).where(of).all();
-    return row?.sum ?? 0;
+  #counted(): Map<string, number> {
+    if (this.#bytes !== undefined) return this.#bytes;
+    const { agentId, bytes } = logBatches;
+    const sums = this.#connection.orm
+      .select({ agentId, bytes: sql<number>`sum(${bytes})` })
+      .from(logBatches)
+      .groupBy(agentId)
+      .all();
+    this.#bytes = new Map(sums.map((sum) => [sum.agentId, sum.bytes]));
+    this.#overall = sums.reduce((all, sum) => all + sum.bytes, 0);
+    return this.#bytes;
   }
 }
 

@@ -1,7 +1,7 @@
-import { setImmediate } from 'node:timers/promises';
 import type { Statement } from 'better-sqlite3';
 import { z } from 'zod';
 import type { Connection } from './connection.ts';
+import { inSteps } from './in-steps.ts';
 
 /** Age at which measurements are replaced by means. */
 export const RAW_MAX_AGE_MS = 24 * 60 * 60 * 1_000;
@@ -15,8 +15,7 @@ export const RAW = 0;
 const MEAN_MS = MEAN_SECONDS * 1_000;
 /** Measurements of so long ago have all been written. */
 const SETTLED_AFTER_MS = 60_000;
-/** How long one transaction goes on, and how many rows it deletes at once. */
-const STEP_MS = 20;
+/** How many rows are deleted at once. */
 const DELETE_MAX_ROWS = 2_000;
 
 interface Columns {
@@ -89,24 +88,6 @@ export async function rollUp(connection: Connection, work: RollUp): Promise<void
   if (!(await inSteps(connection, signal, () => series.next()))) return;
   const excess = excessOf(connection.client, table, maxRows);
   await inSteps(connection, signal, () => excess.delete());
-}
-
-/** Repeats a step until it says that nothing is left; false if it was aborted. */
-async function inSteps(
-  connection: Connection,
-  signal: AbortSignal | undefined,
-  step: () => boolean,
-): Promise<boolean> {
-  let isMore = true;
-  while (isMore && signal?.aborted !== true) {
-    isMore = await connection.transaction(() => {
-      const endMs = performance.now() + STEP_MS;
-      while (performance.now() < endMs) if (!step()) return false;
-      return true;
-    });
-    await setImmediate();
-  }
-  return signal?.aborted !== true;
 }
 
 type Client = Connection['client'];

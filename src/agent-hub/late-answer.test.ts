@@ -1,6 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import type { CommandRow } from '../db/command-repository.ts';
 import { endByAnswer } from './late-answer.ts';
+import { resultText } from './result-text.ts';
 
 const STARTED = 1_000;
 const INSPECTED = { Config: { Env: ['PASSWORD=secret', 'PATH=/bin'] }, Id: 'c1' };
@@ -21,6 +22,7 @@ function endOf(method: string, params: CommandRow['params'], result: unknown) {
     startedAt: STARTED,
     durationMs: null,
     resultBytes: null,
+    resultKept: null,
   };
   const response = { jsonrpc: '2.0', id: 'c1', result } as const;
   return endByAnswer(row, { response, bytes: 7 }, STARTED + 50);
@@ -32,7 +34,7 @@ describe('the end of a command that is answered later', () => {
       status: 'succeeded',
       durationMs: 50,
       resultBytes: 7,
-      result: JSON.stringify({ Config: { Env: ['PASSWORD=***', 'PATH=***'] }, Id: 'c1' }),
+      result: resultText({ Config: { Env: ['PASSWORD=***', 'PATH=***'] }, Id: 'c1' }),
     });
   });
 
@@ -42,7 +44,10 @@ describe('the end of a command that is answered later', () => {
   });
 
   it('has the result of a method that the catalogue has no more', () => {
-    expect(endOf('of.before', {}, [1])).toMatchObject({ status: 'succeeded', result: '[1]' });
+    expect(endOf('of.before', {}, [1])).toMatchObject({
+      status: 'succeeded',
+      result: resultText([1]),
+    });
   });
 
   it('has none to be kept if it is no valid answer, and no time before its beginning', () => {

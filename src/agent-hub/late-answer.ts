@@ -1,11 +1,11 @@
 import { findCommand } from '../../protocol/commands/catalogue.ts';
-import { redactEnvironment } from '../../protocol/commands/redact-environment.ts';
 import { type TomoError, toTomoError } from '../../protocol/errors.ts';
 import type { RpcResponse } from '../../protocol/json-rpc.ts';
 import type { CommandEnd, CommandRow } from '../db/command-repository.ts';
 import { checkResult } from './command-gate.ts';
 import { statusOfError, statusOfResult } from './command-outcome.ts';
 import { answeredError } from './connection-errors.ts';
+import { shownResult } from './result-text.ts';
 
 /** An answer that no call waits for. */
 export interface LateAnswer {
@@ -31,7 +31,7 @@ export function endByAnswer(
     status: statusOfResult(response.result),
     durationMs: durationOf(row, now),
     resultBytes: bytes,
-    result: keptResult(row, response.result),
+    result: shownResult(row, response.result).keepable,
   };
 }
 
@@ -44,13 +44,6 @@ export function endByError(row: CommandRow, error: TomoError, now: number): Comm
     errorMessage: message,
     durationMs: durationOf(row, now),
   };
-}
-
-/** The result's JSON without the values of environments; none of a call that asked for these. */
-function keptResult({ method, params }: CommandRow, result: unknown): string | undefined {
-  if (params['reveal_env'] === true) return undefined;
-  const entry = findCommand(method);
-  return JSON.stringify(entry === undefined ? result : redactEnvironment(entry, params, result));
 }
 
 function durationOf({ startedAt }: CommandRow, now: number): number {

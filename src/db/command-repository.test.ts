@@ -25,11 +25,12 @@ it('records a command as running, then how it ended', async () => {
     errorMessage: null,
     durationMs: null,
     resultBytes: null,
+    resultKept: null,
   };
   expect(await db.commands.recent({ limit: 10 })).toEqual([running]);
   await db.commands.finish('c1', { status: 'succeeded', durationMs: 40, resultBytes: 7 });
-  const ended = { ...running, status: 'succeeded', durationMs: 40, resultBytes: 7 };
-  expect(await db.commands.recent({ limit: 10 })).toEqual([ended]);
+  const ended = { status: 'succeeded', durationMs: 40, resultBytes: 7, resultKept: false };
+  expect(await db.commands.recent({ limit: 10 })).toEqual([{ ...running, ...ended }]);
 });
 
 it('records the error of a command that failed', async () => {

@@ -36,7 +36,7 @@ export interface CommandEnd {
   durationMs: number;
   /** Of the result as JSON, if there was one. */
   resultBytes?: number | undefined;
-  /** The result as JSON, if it is to be kept. */
+  /** The result as it is shown, if it is to be kept. */
   result?: string | undefined;
 }
 
@@ -236,14 +236,20 @@ export class CommandRepository {
   }
 
   async #end(id: string, from: 'running' | 'detached', end: CommandEnd): Promise<boolean> {
-    const update = (): boolean => this.#finish.run({ id, from, ...endColumns(end) }).changes > 0;
-    const { result } = end;
-    if (result === undefined) return this.#connection.run(update);
-    return this.#connection.transaction(() => {
-      const hasEnded = update();
-      if (hasEnded) this.#results.put(id, result, Date.now());
-      return hasEnded;
-    });
+    const update = () => this.#finish.get({ id, from, ...endColumns(end) });
+    const { result: text } = end;
+    if (text === undefined) return this.#connection.run(() => update() !== undefined);
+    try {
+      return await this.#connection.transaction(() => {
+        const owner = update();
+        if (owner === undefined) return false;
+        this.#results.put({ commandId: id, ...owner, text, keptAt: Date.now() });
+        return true;
+      });
+    } catch (error) {
+      this.#results.undone();
+      throw error;
+    }
   }
 }
 

@@ -31,10 +31,12 @@ export function prepareFinish({ orm }: Connection) {
       errorMessage: sql`${sql.placeholder('errorMessage')}`,
       durationMs: sql`${sql.placeholder('durationMs')}`,
       resultBytes: sql`${sql.placeholder('resultBytes')}`,
+      resultKept: sql`${sql.placeholder('resultKept')}`,
     })
     .where(
       and(eq(commands.id, sql.placeholder('id')), eq(commands.status, sql.placeholder('from'))),
     )
+    .returning({ actor: commands.actor, agentId: commands.agentId })
     .prepare();
 }
 
@@ -57,6 +59,7 @@ export function endColumns({
   errorMessage,
   durationMs,
   resultBytes,
+  result,
 }: CommandEnd) {
   return {
     status,
@@ -64,6 +67,7 @@ export function endColumns({
     errorMessage: errorMessage ?? null,
     durationMs,
     resultBytes: resultBytes ?? null,
+    resultKept: result === undefined ? 0 : 1,
   };
 }
 

@@ -1,5 +1,13 @@
 import { sql } from 'drizzle-orm';
-import { index, integer, primaryKey, real, sqliteTable, text } from 'drizzle-orm/sqlite-core';
+import {
+  index,
+  integer,
+  primaryKey,
+  real,
+  sqliteTable,
+  text,
+  uniqueIndex,
+} from 'drizzle-orm/sqlite-core';
 import { z } from 'zod';
 import { jsonColumn } from './json-column.ts';
 
@@ -127,6 +135,8 @@ export const commands = sqliteTable(
     startedAt: integer('started_at').notNull(),
     durationMs: integer('duration_ms'),
     resultBytes: integer('result_bytes'),
+    /** Whether the result was kept when the command ended; it may be gone since. */
+    resultKept: integer('result_kept', { mode: 'boolean' }),
   },
   (table) => [
     index('idx_commands_server_id_started_at').on(table.serverId, table.startedAt),
@@ -139,15 +149,43 @@ export const commands = sqliteTable(
 export const commandResults = sqliteTable(
   'command_results',
   {
-    id: text('id').primaryKey(),
-    /** The result as JSON. */
-    result: text('result').notNull(),
-    /** Of `result` in UTF-8. */
+    /** Grows in the order in which they were kept. */
+    id: integer('id').primaryKey({ autoIncrement: true }),
+    commandId: text('command_id').notNull(),
+    /** Whose they are, for who has most gives way. */
+    actor: text('actor').notNull(),
+    agentId: text('agent_id').notNull(),
+    /** Of the whole text, as result_offset counts: in UTF-16. */
+    chars: integer('chars').notNull(),
+    /** What it takes, about. */
     bytes: integer('bytes').notNull(),
     keptAt: integer('kept_at').notNull(),
   },
-  // With the sizes, so that adding them up reads no results.
-  (table) => [index('idx_command_results_kept_at').on(table.keptAt, table.bytes)],
+  (table) => [
+    uniqueIndex('idx_command_results_command_id').on(table.commandId),
+    // With the sizes, so that adding them up reads no rows.
+    index('idx_command_results_actor_agent_id').on(
+      table.actor,
+      table.agentId,
+      table.id,
+      table.bytes,
+    ),
+    index('idx_command_results_kept_at').on(table.keptAt),
+  ],
+);
+
+/** The text of results as it is shown, in pieces: a page of a long one is read without the rest. */
+export const commandResultPieces = sqliteTable(
+  'command_result_pieces',
+  {
+    resultId: integer('result_id')
+      .notNull()
+      .references(() => commandResults.id, { onDelete: 'cascade' }),
+    /** How many characters of the text lie before it. */
+    at: integer('at').notNull(),
+    text: text('text').notNull(),
+  },
+  (table) => [primaryKey({ columns: [table.resultId, table.at] })],
 );
 
 export const agentEvents = sqliteTable(

@@ -1,6 +1,7 @@
 import { createHash } from 'node:crypto';
+import { resultText } from '../agent-hub/result-text.ts';
+import { fairShare } from '../db/fair-share.ts';
 import type { OperationResult } from './operations.ts';
-import { resultText } from './result-text.ts';
 import { cutText, RESULT_TEXT_MAX_CHARS } from './text-limit.ts';
 
 type Group = OperationResult<'run_on_agents'>['groups'][number];
@@ -69,6 +70,7 @@ export class AnswerGroups {
 
   #cutTo(maxChars: number): void {
     const groups = [...this.#groups.values()];
+    // The length to which the longest are cut.
     const share = fairShare(
       groups.map(({ text }) => text.length),
       maxChars,
@@ -83,18 +85,6 @@ function cut(group: Held, maxChars: number): void {
   if (text === undefined) return;
   group.text = text;
   group.isWhole = false;
-}
-
-/** The length to which the longest are cut, so that all together have at most so many characters. */
-function fairShare(lengths: readonly number[], maxChars: number): number {
-  let left = maxChars;
-  let count = lengths.length;
-  for (const length of lengths.toSorted((a, b) => a - b)) {
-    if (length * count > left) return Math.floor(left / count);
-    left -= length;
-    count -= 1;
-  }
-  return maxChars;
 }
 
 function shown({ status, commands, text, isWhole }: Held, idsCount: number): Group {

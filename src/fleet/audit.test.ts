@@ -70,7 +70,7 @@ describe('the result of a command whose end the database refuses', () => {
     await audit[Symbol.asyncDispose]();
     expect(audit.unwrittenResult('c1')).toBeUndefined();
     expect(row && audit.ended(row)).toMatchObject({ status: 'running' });
-    expect(await handle.db.results.find('c1')).toBe('[1]');
+    expect(await handle.db.results.read('c1')).toMatchObject({ text: '[1]' });
   });
 
   it('is left out when too much waits already; the end is not', async () => {

@@ -194,7 +194,7 @@ describe('the result of a command', () => {
     await eventually(async () =>
       expect(await rowOf(fleet, id)).toMatchObject({ status: 'succeeded' }),
     );
-    return fleet.test.database.db.results.find(id);
+    return (await fleet.test.database.db.results.read(id))?.text;
   }
 
   it('is kept', async () => {
@@ -240,7 +240,8 @@ describe('run_on_agents', () => {
     await eventually(async () =>
       expect(await rowOf(fleet, id)).toMatchObject({ status: 'succeeded' }),
     );
-    expect(JSON.parse((await fleet.test.database.db.results.find(id)) ?? '')).toEqual(DONE);
+    const kept = await fleet.test.database.db.results.read(id);
+    expect(JSON.parse(kept?.text ?? '')).toEqual(DONE);
     expect(await fleet.test.database.db.commands.recent({ limit: 9 })).toHaveLength(1);
   });
 });

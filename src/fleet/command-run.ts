@@ -1,9 +1,9 @@
 import { randomUUID } from 'node:crypto';
 import { findCommand } from '../../protocol/commands/catalogue.ts';
 import type { CommandEntry } from '../../protocol/commands/define-command.ts';
-import { redactEnvironment } from '../../protocol/commands/redact-environment.ts';
 import { TomoError, toTomoError } from '../../protocol/errors.ts';
 import { statusOfError, statusOfResult } from '../agent-hub/command-outcome.ts';
+import { shownResult } from '../agent-hub/result-text.ts';
 import type { AgentRow } from '../db/agent-row.ts';
 import { auditParams } from './audit-params.ts';
 import type { CommandAnswer } from './command-schema.ts';
@@ -11,7 +11,7 @@ import type { Caller } from './fleet.ts';
 import { agentOf, type FleetContext } from './fleet-context.ts';
 import { notConnected } from './not-connected.ts';
 import type { ArgsOf } from './operations.ts';
-import { keptResult, resultText } from './result-text.ts';
+import { RESULT_TEXT_MAX_CHARS } from './text-limit.ts';
 import { aborted } from './wait-limit.ts';
 
 export type Command = Omit<ArgsOf<'send_agent_command'>, 'wait_seconds'>;
@@ -162,7 +162,7 @@ async function outcomeOf(running: Running): Promise<Outcome> {
   const entry = findCommand(method);
   try {
     if (entry?.hubOnly === true) throw hubOnly(method, entry);
-    const { result: whole, bytes } = await context.hub.answer(agent.id, {
+    const { result: answered, bytes } = await context.hub.answer(agent.id, {
       id,
       method,
       params,
@@ -171,10 +171,11 @@ async function outcomeOf(running: Running): Promise<Outcome> {
       ...(timeout_seconds === undefined ? {} : { timeoutMs: timeout_seconds * 1_000 }),
       signal,
     });
-    const result = entry === undefined ? whole : redactEnvironment(entry, params, whole);
-    const text = resultText(result);
-    const kept = keptResult({ entry, params, text, isTaken: isTaken() });
-    return { status: statusOfResult(whole), result, text, resultBytes: bytes, kept };
+    const { keepable, ...shown } = shownResult({ method, params }, answered);
+    // What only read and was taken whole can be read again.
+    const isShort = shown.text.length <= RESULT_TEXT_MAX_CHARS;
+    const kept = entry?.access === 'read' && isShort && isTaken() ? undefined : keepable;
+    return { status: statusOfResult(answered), ...shown, resultBytes: bytes, kept };
   } catch (cause) {
     const error = explain(context, agent, cause);
     const { code, name, message } = error;

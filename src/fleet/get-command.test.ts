@@ -165,6 +165,24 @@ describe('get_command', () => {
     ).rejects.toMatchObject({ name: 'INVALID_PARAMS' });
   });
 
+  it('pages through a long result by characters, and refuses a place inside one', async () => {
+    const fleet = await scene();
+    const result = { ...DONE, stdout: `x${'😀'.repeat(100_000)}` };
+    const id = await ended(fleet, result);
+    const from = (result_offset: number) =>
+      fleet.perform('get_command', { command_id: id, result_offset });
+    let text = '';
+    for (let next: number | undefined = 0; next !== undefined; ) {
+      const page = await from(next);
+      expect(page.result_text?.isWellFormed()).toBe(true);
+      text += page.result_text;
+      next = page.next_result_offset;
+    }
+    expect(JSON.parse(text)).toEqual(result);
+    const inside = text.indexOf('😀') + 1;
+    await expect(from(inside)).rejects.toMatchObject({ name: 'INVALID_PARAMS' });
+  });
+
   it('waits for a command whose agent went, until it brings the answer', async () => {
     const fleet = await scene();
     const id = await begun(fleet);
@@ -216,11 +234,41 @@ describe('a result that is not kept', () => {
   it('says that it was too old, or gave way to newer ones', async () => {
     const fleet = await scene();
     const id = await ended(fleet);
+    const ping = await ended(fleet, PONG, PING);
     const { db, client } = fleet.test.database;
     await db.results.deleteBefore(Date.now() + 1);
-    expect(await noteOf(fleet, id)).toContain('gave way');
+    expect(await noteOf(fleet, id)).toMatch(/512 MiB.* tester .*web-1.* gave way .*carried out/);
+    expect(await noteOf(fleet, ping)).toMatch(/gave way.*Run it again/);
     client.prepare('UPDATE commands SET started_at = started_at - ?').run(RESULT_KEPT_MS);
     expect(await noteOf(fleet, id)).toContain('24 hours');
+  });
+
+  it('says that the database did not take it', async () => {
+    const fleet = await scene();
+    const id = await ended(fleet);
+    const { db, client } = fleet.test.database;
+    await db.results.deleteBefore(Date.now() + 1);
+    client.exec('UPDATE commands SET result_kept = 0');
+    expect(await noteOf(fleet, id)).toMatch(/database.*carried out/);
+  });
+
+  it('says nothing of one whose answer was not valid: its error does', async () => {
+    const fleet = await scene();
+    const id = await begun(fleet, PING);
+    fleet.agent.cut();
+    await eventually(async () =>
+      expect(await fleet.perform('get_command', { command_id: id })).toHaveProperty(
+        'status',
+        'detached',
+      ),
+    );
+    const hello = { protocol: 1, instance_id: 'p', held: [id] };
+    const waiting = fleet.perform('get_command', { command_id: id, wait_seconds: 3_600 });
+    const { agent } = await fleet.test.rejoin(fleet.token, hello);
+    agent.answer(id, { nothing: true });
+    const answer = await waiting;
+    expect(answer).toMatchObject({ status: 'failed', error: { name: 'INVALID_ANSWER' } });
+    expect(answer).not.toHaveProperty('note');
   });
 
   it('says that the method only reads, and to run it again', async () => {

@@ -66,13 +66,13 @@ it('a command that still runs when no call can wait any more is lost', async () 
 });
 
 it('results are kept as long as the limit says', async () => {
-  const { db, client } = temporaryDatabase();
-  const insert = client.prepare('INSERT INTO command_results VALUES (?, ?, 1, ?)');
-  insert.run('old', '1', NOW - RESULT_KEPT_MS - 1);
-  insert.run('new', '2', NOW - RESULT_KEPT_MS);
+  const { db } = temporaryDatabase();
+  const owner = { actor: 'http', agentId: 'a1' };
+  db.results.put({ commandId: 'old', ...owner, text: '1', keptAt: NOW - RESULT_KEPT_MS - 1 });
+  db.results.put({ commandId: 'new', ...owner, text: '2', keptAt: NOW - RESULT_KEPT_MS });
   await tidy(db, pino({ level: 'silent' }), NOW);
-  expect(await db.results.find('old')).toBeUndefined();
-  expect(await db.results.find('new')).toBe('2');
+  expect(await db.results.read('old')).toBeUndefined();
+  expect(await db.results.read('new')).toMatchObject({ text: '2' });
 });
 
 it('a round that fails is logged, and the next one is tried all the same', async () => {

@@ -40,20 +40,23 @@ export async function tidy(
   now: number = Date.now(),
   signal?: AbortSignal,
 ): Promise<void> {
+  const lostBefore = now - CALL_TIMEOUT_MAX_MS - RUNNING_MARGIN_MS;
+  const works: (() => Promise<unknown>)[] = [
+    () => db.metrics.rollUp(now, signal),
+    () => db.agents.deleteExpiredCodes(now - CODES_KEPT_MS),
+    () => db.events.deleteBefore(now - EVENTS_KEPT_MS),
+    () => db.events.deleteExcess(signal),
+    () => db.commands.loseDetachedBefore(now - DETACHED_MAX_MS, neverCameBack()),
+    () => db.commands.loseRunningBefore(lostBefore, endNotRecorded()),
+    () => db.results.deleteBefore(now - RESULT_KEPT_MS, signal),
+    () => db.commands.deleteBefore(now - AUDIT_KEPT_MS),
+  ];
   try {
-    await db.metrics.rollUp(now, signal);
-    // The database is closed by now.
-    if (signal?.aborted === true) return;
-    await db.agents.deleteExpiredCodes(now - CODES_KEPT_MS);
-    await db.events.deleteBefore(now - EVENTS_KEPT_MS);
-    await db.events.deleteExcess();
-    await db.commands.loseDetachedBefore(now - DETACHED_MAX_MS, neverCameBack());
-    await db.commands.loseRunningBefore(
-      now - CALL_TIMEOUT_MAX_MS - RUNNING_MARGIN_MS,
-      endNotRecorded(),
-    );
-    await db.results.deleteBefore(now - RESULT_KEPT_MS);
-    await db.commands.deleteBefore(now - AUDIT_KEPT_MS);
+    for (const work of works) {
+      await work();
+      // The database is closed by now.
+      if (signal?.aborted === true) return;
+    }
   } catch (error) {
     log.error({ err: error }, 'housekeeping failed; it is tried again in the next round');
   }

@@ -1,5 +1,5 @@
 import type { OperationResult } from '../fleet/operations.ts';
-import { resultText } from '../fleet/result-text.ts';
+import { dataText } from './tool-result.ts';
 
 type Command = OperationResult<'send_agent_command'>;
 type Output = NonNullable<Command['output']>;
@@ -44,7 +44,7 @@ function outputText({ command_id }: Command, output: Output, isOver: boolean): s
 
 function resultLines({ command_id, ...command }: Command): string[] {
   const { result, result_text, next_result_offset: next, result_chars } = command;
-  if (result_text === undefined) return result === undefined ? [] : [resultText(result)];
+  if (result_text === undefined) return result === undefined ? [] : [dataText(result)];
   if (next === undefined) return [result_text];
   return [
     result_text,

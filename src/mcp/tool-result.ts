@@ -24,12 +24,17 @@ export function successResult(
 ): ToolResult {
   return {
     content: [
-      { type: 'text', text: text ?? JSON.stringify(structured, null, 1) },
+      { type: 'text', text: text ?? dataText(structured) },
       ...(image === undefined ? [] : [{ type: 'image' as const, ...image }]),
     ],
     structuredContent: structured,
     ...(isError === true ? { isError } : {}),
   };
+}
+
+/** Data as a model reads it. */
+export function dataText(data: unknown): string {
+  return JSON.stringify(data, null, 1);
 }
 
 export function errorResult({ code, name, message }: TomoError): ToolResult {

@@ -1,5 +1,6 @@
 import { OPERATIONS, type OperationResult } from '../../fleet/operations.ts';
 import { defineTool } from '../define-tool.ts';
+import { dataText } from '../tool-result.ts';
 
 const { args, result } = OPERATIONS.run_on_agents;
 
@@ -48,6 +49,6 @@ function groupText({
   rest,
 }: RunResult['groups'][number]): string {
   const head = `${server_ids.join(', ')} (${server_ids.length}): ${status}`;
-  if (result_text === undefined) return `${head}\n${JSON.stringify(result, null, 1)}`;
+  if (result_text === undefined) return `${head}\n${dataText(result)}`;
   return `${head}\n${result_text}\n[Cut. The rest: get_command ${JSON.stringify(rest)}]`;
 }

@@ -1,3 +1,4 @@
+import { setImmediate } from 'node:timers/promises';
 import { describe, expect, it, onTestFinished } from 'vitest';
 import { CATALOGUE } from '../../protocol/commands/catalogue.ts';
 import type { Streams } from '../../protocol/commands/define-command.ts';
@@ -219,6 +220,34 @@ describe('the result of a command', () => {
     expect(hidden).toContain('PASSWORD=***');
     expect(hidden).not.toContain('hunter2');
     expect(await kept(inspect({ reveal_env: true }), answer, { isAwaited: false })).toBeUndefined();
+  });
+
+  it('of a method that only reads is answered to a wait that ends between the answer and the row', async () => {
+    const fleet = await withAgent();
+    const { commands } = fleet.test.database.db;
+    const gone = new AbortController();
+    const finish = commands.finish.bind(commands);
+    commands.finish = async (id, end) => {
+      gone.abort(new CallerGone());
+      // All that follows from the end of the wait has followed.
+      await setImmediate();
+      await finish(id, end);
+    };
+    const sent = fleet.perform('send_agent_command', PING, { ...ADMIN, signal: gone.signal });
+    const { id } = await fleet.agent.request();
+    fleet.agent.answer(id, PONG);
+    expect(await sent).toMatchObject({ status: 'succeeded', result: PONG });
+  });
+
+  it('of a method that only reads is kept for whoever else was told that it runs', async () => {
+    const fleet = await withAgent();
+    const sent = fleet.perform('send_agent_command', PING);
+    const { id } = await fleet.agent.request();
+    const asked = { command_id: id };
+    expect(await fleet.perform('get_command', asked)).toMatchObject({ status: 'running' });
+    fleet.agent.answer(id, PONG);
+    expect(await sent).toMatchObject({ result: PONG });
+    expect(await fleet.perform('get_command', asked)).toMatchObject({ result: PONG });
   });
 });
 

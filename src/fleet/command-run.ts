@@ -11,6 +11,7 @@ import type { Caller } from './fleet.ts';
 import { agentOf, type FleetContext } from './fleet-context.ts';
 import { notConnected } from './not-connected.ts';
 import type { ArgsOf } from './operations.ts';
+import { ResultTaking } from './result-taking.ts';
 import { RESULT_TEXT_MAX_CHARS } from './text-limit.ts';
 import { aborted } from './wait-limit.ts';
 
@@ -28,6 +29,8 @@ export interface CommandEnding {
   readonly durationMs: number;
 }
 
+type Wait = (signal: AbortSignal) => Promise<CommandEnding | undefined>;
+
 /** A command under way in this process. It goes on whether anybody waits for it or not. */
 export interface CommandRun {
   readonly id: string;
@@ -36,9 +39,16 @@ export interface CommandRun {
   /** Milliseconds since it was begun. */
   readonly durationMs: () => number;
   /** Its end, which is in its row then; undefined if `signal` aborts before. */
-  readonly wait: (signal: AbortSignal) => Promise<CommandEnding | undefined>;
-  /** The same for who began it: a result that comes meanwhile is taken, and need not be kept. */
-  readonly take: (signal: AbortSignal) => Promise<CommandEnding | undefined>;
+  readonly wait: Wait;
+  /**
+   * The same for who began it, who waits in a way of its own: a result that comes meanwhile is taken,
+   * and need not be kept.
+   */
+  readonly take: (
+    waiting: (wait: Wait) => Promise<CommandEnding | undefined>,
+  ) => Promise<CommandEnding | undefined>;
+  /** Somebody else is about to be told how it stands: its result is kept, whoever takes it. */
+  readonly keepResult: () => void;
   /** Gives it up: the agent is told to stop, if it can be told, and the row says so. */
   readonly giveUp: () => void;
 }
@@ -51,8 +61,7 @@ interface Running {
   readonly caller: Caller;
   readonly signal: AbortSignal;
   readonly durationMs: () => number;
-  /** Whether who began it waits for it. */
-  readonly isTaken: () => boolean;
+  readonly taking: ResultTaking;
 }
 
 /**
@@ -77,33 +86,18 @@ export async function beginCommand(
   const stop = new AbortController();
   // Whoever gave up before it was sent is the only one who knows of it.
   if (caller.signal?.aborted === true) stop.abort();
-  let isTaken = false;
+  const taking = new ResultTaking();
   const durationMs = (): number => performance.now() - started;
   const { signal } = stop;
-  const ended = carryOut({
-    context,
-    agent,
-    id,
-    command,
-    caller,
-    signal,
-    durationMs,
-    isTaken: () => isTaken,
-  });
-  const wait = (limit: AbortSignal) => Promise.race([ended, aborted(limit)]);
+  const ended = carryOut({ context, agent, id, command, caller, signal, durationMs, taking });
+  const wait: Wait = (limit) => Promise.race([ended, aborted(limit)]);
   const run: CommandRun = {
     id,
     tokenHash: caller.tokenHash,
     durationMs,
     wait,
-    take: async (limit) => {
-      isTaken = true;
-      try {
-        return await wait(limit);
-      } finally {
-        isTaken = false;
-      }
-    },
+    take: (waiting) => taking.through(waiting(wait), ended),
+    keepResult: () => taking.keep(),
     giveUp: () => stop.abort(),
   };
   context.runs.set(id, run);
@@ -134,7 +128,7 @@ async function recordBegun(
 /** Never rejects. */
 async function carryOut(running: Running): Promise<CommandEnding> {
   const { context, agent, id, command, durationMs } = running;
-  const { resultBytes, kept, ...outcome } = await outcomeOf(running);
+  const { resultBytes, keepable, ...outcome } = await outcomeOf(running);
   const ms = durationMs();
   // The hub has recorded a detached one, and records how it ends.
   if (outcome.status !== 'detached') {
@@ -144,7 +138,8 @@ async function carryOut(running: Running): Promise<CommandEnding> {
       errorMessage: outcome.error && auditMessage(command.method, outcome.error),
       durationMs: Math.round(ms),
       resultBytes,
-      result: kept,
+      // Settled and written in one go: nobody sees the row in between.
+      result: isTakenWhole(running, outcome) ? undefined : keepable,
     };
     await context.audit.finish(id, end, () => context.hub.written(agent.id, id));
   }
@@ -153,11 +148,18 @@ async function carryOut(running: Running): Promise<CommandEnding> {
 
 interface Outcome extends Omit<CommandEnding, 'durationMs'> {
   readonly resultBytes?: number;
-  readonly kept?: string | undefined;
+  /** Of the result, if it may be kept. */
+  readonly keepable?: string | undefined;
+}
+
+/** What only read can be read again. */
+function isTakenWhole({ command, taking }: Running, { text }: Outcome): boolean {
+  const isShort = text !== undefined && text.length <= RESULT_TEXT_MAX_CHARS;
+  return isShort && findCommand(command.method)?.access === 'read' && taking.settle();
 }
 
 async function outcomeOf(running: Running): Promise<Outcome> {
-  const { context, agent, id, caller, signal, isTaken } = running;
+  const { context, agent, id, caller, signal } = running;
   const { method, params, timeout_seconds } = running.command;
   const entry = findCommand(method);
   try {
@@ -171,11 +173,8 @@ async function outcomeOf(running: Running): Promise<Outcome> {
       ...(timeout_seconds === undefined ? {} : { timeoutMs: timeout_seconds * 1_000 }),
       signal,
     });
-    const { keepable, ...shown } = shownResult({ method, params }, answered);
-    // What only read and was taken whole can be read again.
-    const isShort = shown.text.length <= RESULT_TEXT_MAX_CHARS;
-    const kept = entry?.access === 'read' && isShort && isTaken() ? undefined : keepable;
-    return { status: statusOfResult(answered), ...shown, resultBytes: bytes, kept };
+    const shown = shownResult({ method, params }, answered);
+    return { status: statusOfResult(answered), ...shown, resultBytes: bytes };
   } catch (cause) {
     const error = explain(context, agent, cause);
     const { code, name, message } = error;

@@ -9,10 +9,12 @@ import type { FleetContext } from './fleet-context.ts';
  * INVALID_PARAMS and ACCESS_DENIED with what to do about it.
  */
 export async function findCommandRow(
-  { db, audit }: FleetContext,
+  { db, audit, runs }: FleetContext,
   id: string,
   { access }: Caller,
 ): Promise<CommandRow> {
+  // Before the row is read: who is told that it runs finds its result later.
+  runs.get(id)?.keepResult();
   const row = await db.commands.find(id);
   if (row === undefined) {
     throw new TomoError(

@@ -8,8 +8,8 @@ import { waitForCommand } from './wait-for-command.ts';
 
 /**
  * Runs one method on one agent and answers how it ended or, if that takes longer than the caller
- * waits, that it runs. Throws what beginCommand does: whatever goes
- * wrong with the command itself is in the answer.
+ * waits, that it runs. Throws what beginCommand does: whatever goes wrong with the command itself is in
+ * the answer.
  */
 export async function sendCommand(
   context: FleetContext,
@@ -19,13 +19,15 @@ export async function sendCommand(
   const run = await beginCommand(context, command, caller);
   const { id } = run;
   const { method } = command;
-  const ending = await waitForCommand(context, id, {
-    ms: wait_seconds * 1_000,
-    caller,
-    end: run.take,
-    // More than one answer shows: until it is read the command does not go on.
-    isEnough: isLossless(method) ? () => outputPage(context, id)?.has_more === true : undefined,
-  });
+  const ending = await run.take((end) =>
+    waitForCommand(context, id, {
+      ms: wait_seconds * 1_000,
+      caller,
+      end,
+      // More than one answer shows: until it is read the command does not go on.
+      isEnough: isLossless(method) ? () => outputPage(context, id)?.has_more === true : undefined,
+    }),
+  );
   const last = ending ?? (await endIfCancelled(run, caller));
   if (last !== undefined) return endedAnswer(context, { id, method }, last);
   return runningAnswer(context, { id, status: 'running' }, run.durationMs());

@@ -105,6 +105,17 @@ describe('what an agent reports', () => {
     expect(telemetry.dropped).toBe(401);
   });
 
+  it('is bounded in reports of metrics: the newest is at hand, few are kept over time', async () => {
+    const { test, joined } = await oneAgent();
+    const { agentId } = joined;
+    const { telemetry } = test.hub;
+    for (let at = 1; at <= 9; at += 1) telemetry.metrics(agentId, { ...METRICS, cpu: at }, at);
+    expect(telemetry.latestMetrics(agentId)?.metrics).toHaveProperty('cpu', 9);
+    expect(telemetry.dropped).toBe(5);
+    await telemetry.flush();
+    expect(await test.database.db.metrics.latest(agentId)).toMatchObject({ cpu: 4 });
+  });
+
   it('is forgotten with the agent’s connection', async () => {
     const { test, joined } = await oneAgent();
     const { agent, agentId } = joined;

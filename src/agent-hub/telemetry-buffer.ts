@@ -14,6 +14,8 @@ const QUEUE_MAX_BYTES = 32 * 1024 * 1024;
 /** The same for one agent, so that none can take the room of the others. */
 const AGENT_MAX_ROWS = 500;
 const AGENT_MAX_BYTES = 1024 * 1024;
+/** Reports of metrics of one agent: they come 5 s apart, or some together after a stall. */
+const AGENT_MAX_REPORTS = 4;
 /** The same of containers' metrics, of which one report can have hundreds, so that they cost no others. */
 const CONTAINERS_MAX_ROWS = 6_000;
 const AGENT_CONTAINERS_MAX_ROWS = 300;
@@ -24,6 +26,14 @@ interface Held {
   rows: number;
   bytes: number;
 }
+
+/** What is held of an agent's metrics. */
+interface Measured {
+  readonly reports: number;
+  readonly containers: number;
+}
+
+const NOTHING: Measured = { reports: 0, containers: 0 };
 
 /** An event whose detail is kept as text: parsed, small values take many times their bytes. */
 type HeldEvent = Omit<NewEvent, 'detail'> & {
@@ -53,7 +63,7 @@ export class TelemetryBuffer {
   #held: Held = { rows: 0, bytes: 0 };
   #metrics: Measurement[] = [];
   #containers: ContainerMeasurement[] = [];
-  readonly #containersOfAgent = new Map<string, number>();
+  readonly #measuredOfAgent = new Map<string, Measured>();
   #events: HeldEvent[] = [];
   #flushing: Promise<void> = Promise.resolve();
   #dropped = 0;
@@ -129,12 +139,14 @@ export class TelemetryBuffer {
     if (metrics === undefined) return;
     const measurement = measurementOf(agentId, metrics, at);
     this.#latest.takeMetrics(metrics, measurement);
-    if (!this.#takes(agentId, 0)) {
+    const { reports, containers } = this.#measuredOfAgent.get(agentId) ?? NOTHING;
+    if (reports >= AGENT_MAX_REPORTS || !this.#takes(agentId, 0)) {
       this.#dropped += 1;
       return;
     }
     this.#metrics.push(measurement);
-    this.#takeContainers(agentId, containerMeasurementsOf(agentId, metrics, at));
+    const taken = this.#takeContainers(containers, containerMeasurementsOf(agentId, metrics, at));
+    this.#measuredOfAgent.set(agentId, { reports: reports + 1, containers: containers + taken });
   }
 
   /**
@@ -164,16 +176,16 @@ export class TelemetryBuffer {
     return true;
   }
 
-  /** All of one report or none, so that no container seems to be away. */
-  #takeContainers(agentId: string, rows: readonly ContainerMeasurement[]): void {
-    const ofAgent = (this.#containersOfAgent.get(agentId) ?? 0) + rows.length;
+  /** All of one report or none, so that no container seems to be away. Answers how many rows. */
+  #takeContainers(held: number, rows: readonly ContainerMeasurement[]): number {
+    const ofAgent = held + rows.length;
     const ofAll = this.#containers.length + rows.length;
     if (ofAgent > AGENT_CONTAINERS_MAX_ROWS || ofAll > CONTAINERS_MAX_ROWS) {
       this.#dropped += rows.length;
-      return;
+      return 0;
     }
-    this.#containersOfAgent.set(agentId, ofAgent);
     this.#containers.push(...rows);
+    return rows.length;
   }
 
   async #write(): Promise<void> {
@@ -182,7 +194,7 @@ export class TelemetryBuffer {
     const [metrics, containers, events] = [this.#metrics, this.#containers, this.#events];
     [this.#metrics, this.#containers, this.#events] = [[], [], []];
     this.#heldOfAgent.clear();
-    this.#containersOfAgent.clear();
+    this.#measuredOfAgent.clear();
     this.#held = { rows: 0, bytes: 0 };
     if (await this.#wrote(seen, (rows) => db.agents.touch(rows))) this.#forgetWritten(seen);
     if (!(await this.#wrote(metrics, (rows) => db.metrics.append(rows, containers)))) {

@@ -1,8 +1,8 @@
 import { z } from 'zod';
-import { TomoError } from '../../protocol/errors.ts';
 import type { EventRow } from '../db/event-repository.ts';
 import { agentOf, type FleetContext, isoTime } from './fleet-context.ts';
 import type { ArgsOf, OperationResult } from './operations.ts';
+import { cursorOf, placeOf } from './page-cursor.ts';
 import { timeRangeOf } from './time-range.ts';
 
 /** Of the details of one page as JSON; agents write what they like into them. */
@@ -33,7 +33,7 @@ export async function agentEvents(
   const last = rows.length > page.length ? page.at(-1) : undefined;
   return {
     events: page.map(shown),
-    ...(last === undefined ? {} : { next_cursor: cursorOf(last) }),
+    ...(last === undefined ? {} : { next_cursor: cursorOf([last.at, last.id]) }),
   };
 }
 
@@ -51,24 +51,9 @@ function shown({ id, serverId, type, at, detail }: EventRow): EventsResult['even
   return { id, server_id: serverId, type, at: isoTime(at), detail };
 }
 
-type Position = Pick<EventRow, 'at' | 'id'>;
+const placeSchema = z.tuple([z.int(), z.int()]);
 
-const positionSchema = z.tuple([z.int(), z.int()]);
-
-function cursorOf({ at, id }: Position): string {
-  return Buffer.from(JSON.stringify([at, id])).toString('base64url');
-}
-
-function positionOf(cursor: string): Position {
-  try {
-    const text = Buffer.from(cursor, 'base64url').toString();
-    const [at, id] = positionSchema.parse(JSON.parse(text));
-    return { at, id };
-  } catch (cause) {
-    throw new TomoError(
-      'INVALID_PARAMS',
-      'cursor is not one of get_agent_events: pass next_cursor of the page before, or leave it out.',
-      { cause },
-    );
-  }
+function positionOf(cursor: string): Pick<EventRow, 'at' | 'id'> {
+  const [at, id] = placeOf(cursor, placeSchema, 'get_agent_events');
+  return { at, id };
 }

@@ -1,11 +1,12 @@
 import { z } from 'zod';
-import { errorName, TomoError } from '../../protocol/errors.ts';
+import { errorName } from '../../protocol/errors.ts';
 import type { CommandRow } from '../db/command-repository.ts';
 import { FLEET } from './audit-params.ts';
 import { mayRead } from './command-access.ts';
 import type { Caller } from './fleet.ts';
 import { type FleetContext, isoTime } from './fleet-context.ts';
 import type { ArgsOf, OperationResult } from './operations.ts';
+import { cursorOf, placeOf } from './page-cursor.ts';
 import { timeRangeOf } from './time-range.ts';
 
 type HistoryResult = OperationResult<'get_command_history'>;
@@ -31,7 +32,7 @@ export async function commandHistory(
   const last = rows.length > limit ? page.at(-1) : undefined;
   return {
     commands: page.map((row) => shown(row, access)),
-    ...(last === undefined ? {} : { next_cursor: cursorOf(last) }),
+    ...(last === undefined ? {} : { next_cursor: cursorOf([last.startedAt, last.id]) }),
   };
 }
 
@@ -59,24 +60,9 @@ function withoutValues(params: CommandRow['params']): CommandRow['params'] {
   return Object.fromEntries(Object.keys(params).map((name) => [name, '***']));
 }
 
-type Position = Pick<CommandRow, 'startedAt' | 'id'>;
+const placeSchema = z.tuple([z.int(), z.string()]);
 
-const positionSchema = z.tuple([z.int(), z.string()]);
-
-function cursorOf({ startedAt, id }: Position): string {
-  return Buffer.from(JSON.stringify([startedAt, id])).toString('base64url');
-}
-
-function positionOf(cursor: string): Position {
-  try {
-    const text = Buffer.from(cursor, 'base64url').toString();
-    const [startedAt, id] = positionSchema.parse(JSON.parse(text));
-    return { startedAt, id };
-  } catch (cause) {
-    throw new TomoError(
-      'INVALID_PARAMS',
-      'cursor is not one of get_command_history: pass next_cursor of the page before, or leave it out.',
-      { cause },
-    );
-  }
+function positionOf(cursor: string): Pick<CommandRow, 'startedAt' | 'id'> {
+  const [startedAt, id] = placeOf(cursor, placeSchema, 'get_command_history');
+  return { startedAt, id };
 }

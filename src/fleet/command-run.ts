@@ -13,7 +13,7 @@ import { notConnected } from './not-connected.ts';
 import type { ArgsOf } from './operations.ts';
 import { ResultTaking } from './result-taking.ts';
 import { RESULT_TEXT_MAX_CHARS } from './text-limit.ts';
-import { aborted } from './wait-limit.ts';
+import { unlessAborted } from './wait-limit.ts';
 
 export type Command = Omit<ArgsOf<'send_agent_command'>, 'wait_seconds'>;
 
@@ -90,7 +90,7 @@ export async function beginCommand(
   const durationMs = (): number => performance.now() - started;
   const { signal } = stop;
   const ended = carryOut({ context, agent, id, command, caller, signal, durationMs, taking });
-  const wait: Wait = (limit) => Promise.race([ended, aborted(limit)]);
+  const wait: Wait = (limit) => unlessAborted(ended, limit);
   const run: CommandRun = {
     id,
     tokenHash: caller.tokenHash,

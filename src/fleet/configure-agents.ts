@@ -1,4 +1,3 @@
-import { TomoError } from '../../protocol/errors.ts';
 import { agentConfigSchema } from '../../protocol/handshake.ts';
 import { ADDRESS_SETTING_KEYS, CONFIG_SETTING_KEYS } from '../agent-hub/agent-config.ts';
 import { LOG_SETTING_KEYS } from '../agent-hub/log-settings.ts';
@@ -12,7 +11,7 @@ import {
 import type { Caller } from './fleet.ts';
 import type { FleetContext } from './fleet-context.ts';
 import { FLEET_SETTING_KEYS, fleetSettings } from './fleet-settings.ts';
-import { matchingAgents } from './matching-agents.ts';
+import { namedAgents } from './matching-agents.ts';
 import type { ArgsOf, OperationResult } from './operations.ts';
 import { requireAdmin } from './require-admin.ts';
 import { tellAgent } from './tell-agent.ts';
@@ -39,7 +38,7 @@ export async function configureAgents(
   const { server_ids, labels, settings } = args;
   refuseWrongScope(args);
   const address = addressChange(settings, context.fingerprint ?? undefined);
-  const agents = await selected(context, { server_ids, labels });
+  const agents = await namedAgents(context.db, { server_ids, labels }, 'Nothing was changed.');
   refuseForAgents(agents, settings, context.hub);
   const now = Date.now();
   const whole = server_ids === undefined && labels === undefined;
@@ -54,21 +53,6 @@ export async function configureAgents(
   }
   const fleet = fleetSettings(await context.db.settings.all());
   return { scope: whole ? 'fleet' : 'selected', agents: results, fleet };
-}
-
-async function selected(
-  context: FleetContext,
-  filter: Pick<ArgsOf<'configure_agents'>, 'server_ids' | 'labels'>,
-): Promise<AgentRow[]> {
-  const rows = await matchingAgents(context.db, filter);
-  const found = new Set(rows.map((row) => row.serverId));
-  const missing = filter.server_ids?.filter((serverId) => !found.has(serverId)) ?? [];
-  if (missing.length === 0) return rows;
-  throw new TomoError(
-    'UNKNOWN_SERVER',
-    `No such agent: ${missing.join(', ')}${filter.labels === undefined ? '' : ' (with these labels)'}. Nothing was changed. list_agents shows the servers there are.`,
-    { facts: { server_ids: missing } },
-  );
 }
 
 interface Change {

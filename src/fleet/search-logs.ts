@@ -1,12 +1,12 @@
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import { z } from 'zod';
-import { TomoError } from '../../protocol/errors.ts';
 import { LOG_CONTAINERS_MAX_COUNT, LOG_SEARCH_MAX_MS } from '../../protocol/limits.ts';
 import type { Caller } from './fleet.ts';
 import { type FleetContext, isoTime } from './fleet-context.ts';
 import { type FoundLine, type LinePosition, LogSearch } from './log-search.ts';
-import { matchingAgents } from './matching-agents.ts';
+import { namedAgents } from './matching-agents.ts';
 import type { ArgsOf, OperationResult } from './operations.ts';
+import { cursorOf, placeOf } from './page-cursor.ts';
 import { searchCancelled } from './search-turns.ts';
 import { timeRangeOf } from './time-range.ts';
 
@@ -100,7 +100,7 @@ class Page {
         text,
         ...(isCut ? { cut: true as const } : {}),
       })),
-      ...(next === undefined ? {} : { next_cursor: cursorOf(next) }),
+      ...(next === undefined ? {} : { next_cursor: cursorOf([next.at, next.batch, next.index]) }),
     };
   }
 }
@@ -110,33 +110,12 @@ async function chosenAgents(
   selection: Pick<ArgsOf<'search_logs'>, 'server_ids' | 'labels'>,
 ): Promise<string[] | undefined> {
   if (selection.server_ids === undefined && selection.labels === undefined) return undefined;
-  const rows = await matchingAgents(db, selection);
-  const found = new Set(rows.map(({ serverId }) => serverId));
-  const missing = selection.server_ids?.filter((serverId) => !found.has(serverId)) ?? [];
-  if (missing.length === 0) return rows.map(({ id }) => id);
-  throw new TomoError(
-    'UNKNOWN_SERVER',
-    `No such agent: ${missing.join(', ')}${selection.labels === undefined ? '' : ' (with these labels)'}. list_agents shows the servers there are.`,
-    { facts: { server_ids: missing } },
-  );
+  return (await namedAgents(db, selection)).map(({ id }) => id);
 }
 
-const positionSchema = z.tuple([z.int(), z.int(), z.int()]);
-
-function cursorOf({ at, batch, index }: LinePosition): string {
-  return Buffer.from(JSON.stringify([at, batch, index])).toString('base64url');
-}
+const placeSchema = z.tuple([z.int(), z.int(), z.int()]);
 
 function positionOf(cursor: string): LinePosition {
-  try {
-    const text = Buffer.from(cursor, 'base64url').toString();
-    const [at, batch, index] = positionSchema.parse(JSON.parse(text));
-    return { at, batch, index };
-  } catch (cause) {
-    throw new TomoError(
-      'INVALID_PARAMS',
-      'cursor is not one of search_logs: pass next_cursor of the page before, or leave it out.',
-      { cause },
-    );
-  }
+  const [at, batch, index] = placeOf(cursor, placeSchema, 'search_logs');
+  return { at, batch, index };
 }

@@ -16,6 +16,7 @@ import {
 import { Relay } from './relay.ts';
 import { relaySocketPath } from './relay-path.ts';
 import { RemoteFleet } from './remote-fleet.ts';
+import { unlessAborted } from './wait-limit.ts';
 
 /** How often a process without an owner looks for one, or tries to become it. */
 const JOIN_RETRY_MS = 50;
@@ -189,20 +190,13 @@ export class SharedFleet implements Fleet {
   async #current(signal: AbortSignal | undefined): Promise<Fleet> {
     if (this.#membership !== undefined) return this.#membership.fleet;
     const waits = [AbortSignal.timeout(OWNER_WAIT_MS), ...(signal === undefined ? [] : [signal])];
-    const fleet = await Promise.race([this.#joined.promise, aborted(AbortSignal.any(waits))]);
+    const fleet = await unlessAborted(this.#joined.promise, AbortSignal.any(waits));
     if (fleet !== undefined) return fleet;
     if (signal?.aborted === true) {
       throw new TomoError('COMMAND_CANCELLED', 'The call was cancelled before it was sent.');
     }
     throw unreachable(this.#options.dataDir);
   }
-}
-
-function aborted(signal: AbortSignal): Promise<undefined> {
-  if (signal.aborted) return Promise.resolve(undefined);
-  return new Promise((resolve) => {
-    signal.addEventListener('abort', () => resolve(undefined), { once: true });
-  });
 }
 
 function unreachable(dataDir: string): TomoError {

@@ -3,7 +3,7 @@ import { isDeepStrictEqual } from 'node:util';
 import type { CommandStep } from '../agent-hub/command-outputs.ts';
 import type { Caller } from './fleet.ts';
 import type { FleetContext } from './fleet-context.ts';
-import { aborted, WaitLimit } from './wait-limit.ts';
+import { unlessAborted, WaitLimit } from './wait-limit.ts';
 
 /** So often a caller that waits is told how far a command is, and its output is looked at. */
 const LOOK_EVERY_MS = 500;
@@ -29,7 +29,7 @@ export async function waitForCommand<T>(
   using limit = new WaitLimit(ms, caller.signal);
   const { signal } = limit;
   const { progress } = caller;
-  const ended = Promise.race([end(signal), aborted(signal)]);
+  const ended = unlessAborted(end(signal), signal);
   if (progress === undefined && isEnough === undefined) return await ended;
   return await Promise.race([ended, watch(context, id, { signal, isEnough, progress })]);
 }

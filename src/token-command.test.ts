@@ -59,6 +59,21 @@ describe('a hint', () => {
   });
 });
 
+it('the removal of a token says what of its commands goes on, and how to stop that', async () => {
+  await run({ kind: 'add', name: 'ci', access: 'read' });
+  const told: string[] = [];
+  const output = {
+    stdout: { write: () => undefined },
+    stderr: { write: (text: string) => told.push(text) },
+  };
+  await changeTokens({ kind: 'remove', name: 'ci' }, { dataDir }, output);
+  expect(told).toEqual([
+    expect.stringMatching(
+      /get_command_history \{"actor":"token:ci","status":"detached"\}.*cancel_command/,
+    ),
+  ]);
+});
+
 describe('what cannot be done', () => {
   it('is told with the exit status of what was typed wrong, or of what stands in the way', async () => {
     const add = { kind: 'add', name: 'ci', access: 'read' } as const;

@@ -5,6 +5,7 @@ import { addToken, listTokens, removeToken, type TokenEntry } from './mcp/access
 import type { Output } from './output.ts';
 import { shellQuote } from './provisioning/shell-quote.ts';
 import { StartError } from './start-error.ts';
+import { actorOf } from './token-name.ts';
 
 const USAGE =
   'tomo token | tomo token add NAME --access read|operate|admin | tomo token ls | tomo token rm NAME';
@@ -57,12 +58,20 @@ export async function changeTokens(
       stdout.write(table(await listTokens(dataDir), stdout.isTTY === true));
       return;
     case 'remove':
-      if (await removeToken(dataDir, action.name).catch(refused)) return;
-      throw new StartError(
-        `tomo token: there is no token "${action.name}"; "${commandLine(dataDir, 'ls')}" shows the named ones`,
-        1,
-      );
+      if (!(await removeToken(dataDir, action.name).catch(refused))) {
+        throw new StartError(
+          `tomo token: there is no token "${action.name}"; "${commandLine(dataDir, 'ls')}" shows the named ones`,
+          1,
+        );
+      }
+      stderr.write(whatGoesOn(action.name));
   }
+}
+
+/** An agent that is away cannot be told, and a Tomo that was started anew does not know whose it is. */
+function whatGoesOn(name: string): string {
+  const shown = JSON.stringify({ actor: actorOf(name), status: 'detached' });
+  return `Its commands are stopped within seconds. Those go on whose agent is away, or that were begun before Tomo was last started: get_command_history ${shown} shows them, cancel_command stops them.\n`;
 }
 
 function added(dataDir: string, name: string, access: Access): Promise<string> {

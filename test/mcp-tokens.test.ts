@@ -1,6 +1,7 @@
 import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
+import { z } from 'zod';
 import { rawSession } from './support/mcp-session.ts';
 import { Started } from './support/processes.ts';
 import {
@@ -13,6 +14,7 @@ import {
 } from './support/tomo.ts';
 
 const KINDS = ['v2-auto', 'v2-legacy', 'v1'] as const;
+const historySchema = z.object({ commands: z.array(z.object({ command_id: z.string() })) });
 const DENIED = { error: { name: 'ACCESS_DENIED' } };
 const EXEC = { server_id: 'web-1', method: 'system.exec', params: { command: 'true' } };
 
@@ -36,13 +38,13 @@ async function newToken(access: string): Promise<{ name: string; token: string }
   return { name, token: await addToken(started, server, name, access) };
 }
 
-async function remove(name: string): Promise<void> {
-  const program = started.tomo(['token', 'rm', name, '--data-dir', server.dataDir]);
+async function remove(name: string, { dataDir } = server): Promise<void> {
+  const program = started.tomo(['token', 'rm', name, '--data-dir', dataDir]);
   expect(await program.ended).toBe(0);
 }
 
-const clientWith = (kind: (typeof KINDS)[number], token: string) =>
-  connect(started, kind, { url: `${server.url}/mcp`, token });
+const clientWith = (kind: (typeof KINDS)[number], token: string, { url } = server) =>
+  connect(started, kind, { url: `${url}/mcp`, token });
 
 describe.each(KINDS)('a named token with %s', (kind) => {
   it('of access read sees everything and changes nothing', async () => {
@@ -98,8 +100,8 @@ describe.each(KINDS)('a named token with %s', (kind) => {
 });
 
 describe('a command that goes on when its call was answered', () => {
-  const begun = async (token: string) => {
-    const client = await clientWith('v2-auto', token);
+  const begun = async (token: string, on = server) => {
+    const client = await clientWith('v2-auto', token, on);
     const mark = join(started.directory(), 'pid');
     const command = `echo $$ > ${mark}; exec sleep 300`;
     const call = { ...EXEC, params: { command }, wait_seconds: 0 };
@@ -119,6 +121,28 @@ describe('a command that goes on when its call was answered', () => {
     await vi.waitUntil(() => !isAlive(pid), 20_000);
     expect([other, again].map(isAlive)).toEqual([true, true]);
     for (const left of [other, again]) process.kill(left);
+  });
+
+  it('goes on if Tomo was started anew since: it is shown by its actor, and can be stopped', async () => {
+    const own = await startServer(started);
+    const first = await connect(started, 'v2-auto', own.http);
+    const agent = await startAgent(started, own, first, 'web-1');
+    const pid = await begun(await addToken(started, own, 'ci', 'admin'), own);
+    const before = agent.lineCount();
+    await own.program.stop();
+    const again = await startServer(started, { dataDir: own.dataDir, port: own.port });
+    await agent.line('"connected"', before);
+    await remove('ci', again);
+    const client = await connect(started, 'v2-auto', again.http);
+    const shown = await client.callTool('get_command_history', {
+      actor: 'token:ci',
+      status: 'detached',
+    });
+    const [command] = historySchema.parse(shown.structuredContent).commands;
+    expect(isAlive(pid)).toBe(true);
+    const stopped = await client.callTool('cancel_command', { command_id: command?.command_id });
+    expect(stopped.structuredContent).toMatchObject({ status: 'cancelled' });
+    await vi.waitUntil(() => !isAlive(pid), 20_000);
   });
 });
 

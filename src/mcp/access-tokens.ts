@@ -7,7 +7,7 @@ import { type Access, accessSchema } from '../../protocol/access.ts';
 import { TomoError } from '../../protocol/errors.ts';
 import { MCP_TOKENS_MAX_COUNT } from '../../protocol/limits.ts';
 import { hasCode, noneIfAbsent } from '../file-error.ts';
-import { TOKEN_FILE_SUFFIX, TOKEN_NAME, tokenNameOf } from '../token-name.ts';
+import { actorOf, TOKEN_FILE_SUFFIX, TOKEN_NAME, tokenNameOf } from '../token-name.ts';
 import { bearerMatches, bearerOf, newToken, tokenHash } from './bearer-token.ts';
 
 /**
@@ -153,7 +153,7 @@ function readTokens(dir: string): Map<string, TokenHolder> {
   for (const name of namesIn(readdirSync(dir)).slice(0, MCP_TOKENS_MAX_COUNT)) {
     const parsed = parseTokenFile(readIfThere(join(dir, name + TOKEN_FILE_SUFFIX)));
     if (parsed === undefined) continue;
-    byHash.set(parsed.sha256, { actor: `token:${name}`, access: parsed.access });
+    byHash.set(parsed.sha256, { actor: actorOf(name), access: parsed.access });
   }
   return byHash;
 }

@@ -1,6 +1,10 @@
 import { pino } from 'pino';
-import { describe, expect, it } from 'vitest';
-import { type DatabaseHandle, temporaryDatabase } from '../../test/support/temporary-database.ts';
+import { describe, expect, it, vi } from 'vitest';
+import {
+  type DatabaseHandle,
+  openHandle,
+  temporaryDatabase,
+} from '../../test/support/temporary-database.ts';
 import { Audit } from './audit.ts';
 
 const END = { status: 'succeeded', durationMs: 1 } as const;
@@ -38,6 +42,22 @@ describe('the end of a command that the database refuses', () => {
     await audit[Symbol.asyncDispose]();
     expect(told).toEqual(['written']);
     expect(await statusOf(handle)).toBe('succeeded');
+  });
+
+  it('is tried once for all that come while another program locks it, and then written', async () => {
+    const handle = temporaryDatabase();
+    const audit = await begun(handle);
+    const finish = vi.spyOn(handle.db.commands, 'finish');
+    const other = openHandle(handle.file).client;
+    other.exec('BEGIN IMMEDIATE');
+    await audit.finish('other', END);
+    const written = new Promise<void>((resolve) => void audit.finish('c1', END, resolve));
+    expect(finish).toHaveBeenCalledTimes(1);
+    other.exec('ROLLBACK');
+    await written;
+    expect(await statusOf(handle)).toBe('succeeded');
+    await audit.finish('c2', END);
+    expect(finish).toHaveBeenCalledTimes(4);
   });
 
   it('is given up for the oldest when too many wait', async () => {

@@ -5,6 +5,7 @@ import type {
   CommandRepository,
   CommandRow,
 } from '../db/command-repository.ts';
+import { DatabaseError } from '../db/errors.ts';
 
 interface Waiting {
   readonly end: CommandEnd;
@@ -24,6 +25,7 @@ export class Audit implements AsyncDisposable {
   readonly #waiting = new Map<string, Waiting>();
   /** Characters of the results that wait. */
   #waitingChars = 0;
+  #isLocked = false;
   #timer: NodeJS.Timeout | undefined;
 
   constructor(commands: CommandRepository, log: Logger) {
@@ -47,11 +49,14 @@ export class Audit implements AsyncDisposable {
     end: CommandEnd,
     onWritten: () => void = () => undefined,
   ): Promise<void> {
+    // Each try at a locked database holds everything up: one every few seconds is enough.
+    if (this.#isLocked) return this.#wait(id, { end, onWritten });
     try {
       await this.#commands.finish(id, end);
       onWritten();
     } catch (error) {
       this.#log.error({ err: error, command: id }, 'the end of a command is recorded later');
+      this.#isLocked = isLocked(error);
       this.#wait(id, { end, onWritten });
     }
   }
@@ -71,7 +76,6 @@ export class Audit implements AsyncDisposable {
 
   /** Tries once more to record what waits. */
   async [Symbol.asyncDispose](): Promise<void> {
-    clearTimeout(this.#timer);
     await this.#retry();
     clearTimeout(this.#timer);
   }
@@ -94,21 +98,28 @@ export class Audit implements AsyncDisposable {
   }
 
   #schedule(): void {
-    clearTimeout(this.#timer);
-    this.#timer = setTimeout(() => void this.#retry(), RETRY_MS);
-    this.#timer.unref();
+    this.#timer ??= setTimeout(() => {
+      this.#timer = undefined;
+      void this.#retry();
+    }, RETRY_MS).unref();
   }
 
   async #retry(): Promise<void> {
     for (const [id, { end, onWritten }] of this.#waiting) {
       try {
         await this.#commands.finish(id, end);
+        this.#isLocked = false;
         this.#forget(id);
         onWritten();
-      } catch {
+      } catch (error) {
+        this.#isLocked = isLocked(error);
         this.#schedule();
         return;
       }
     }
   }
+}
+
+function isLocked(error: unknown): boolean {
+  return error instanceof DatabaseError && error.code === 'locked';
 }

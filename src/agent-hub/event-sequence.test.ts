@@ -96,6 +96,30 @@ describe('events that an agent tells', () => {
     expect(test.hub.telemetry.dropped).toBe(0);
   });
 
+  it('are kept once by a hub that follows one which was killed before it acknowledged them', async () => {
+    const { test, joined } = await oneAgent();
+    tell(joined.agent, 1, 2);
+    await acksSoFar(test, joined);
+    await test.hub.telemetry.flush();
+    test.hub.terminate();
+    const next = await startHub({ database: test.database });
+    const { agent } = await next.rejoin(joined.token, HELLO);
+    tell(agent, 1, 3);
+    await acksSoFar(next, { ...joined, agent });
+    await next.hub.telemetry.flush();
+    expect(await acksSoFar(next, { ...joined, agent })).toEqual([3]);
+    expect((await kept(next, joined)).map(({ detail }) => detail)).toEqual([
+      { n: 1 },
+      { n: 2 },
+      { n: 3 },
+    ]);
+    const nameless = await next.rejoin(joined.token, { protocol: 1 });
+    tell(nameless.agent, 1, 1);
+    await acksSoFar(next, { ...joined, agent: nameless.agent });
+    await next.hub.telemetry.flush();
+    expect(await kept(next, joined)).toHaveLength(4);
+  });
+
   it('are written and acknowledged before the hub closes the socket', async () => {
     const { test, joined } = await oneAgent();
     tell(joined.agent, 1, 2);

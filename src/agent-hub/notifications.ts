@@ -72,7 +72,11 @@ function keepEvent(
     if (type === MOVE_FAILED_EVENT) {
       telemetry.moveFailed(agentId, moveFailedSchema.safeParse(detail).data, at);
     }
-    return telemetry.event({ agentId, serverId, type: `agent.${type}`, detail, at }, receipt);
+    const event = { agentId, serverId, type: `agent.${type}`, detail, at };
+    // Without the process a number says nothing: the next one begins anew.
+    const { instance_id: instanceId } = hello;
+    const isNumbered = seq !== undefined && instanceId !== undefined;
+    return telemetry.event(isNumbered ? { ...event, instanceId, seq } : event, receipt);
   };
   if (seq === undefined) {
     keep();

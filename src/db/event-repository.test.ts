@@ -9,6 +9,8 @@ const event = (type: string, at: number, agentId = 'a1') => ({
   at,
 });
 
+const NOT_NUMBERED = { instanceId: null, seq: null };
+
 it("lists an agent's newest events first, with their details", async () => {
   const { db } = temporaryDatabase();
   await db.events.append([
@@ -18,11 +20,26 @@ it("lists an agent's newest events first, with their details", async () => {
     event('start', 3_000, 'a2'),
   ]);
   expect(await db.events.recent('a1', 10)).toEqual([
-    { ...event('stop', 2_000), id: 3, detail: null },
-    { ...event('die', 2_000), id: 2, detail: null },
-    { ...event('start', 1_000), id: 1, detail: { container: 'db' } },
+    { ...event('stop', 2_000), ...NOT_NUMBERED, id: 3, detail: null },
+    { ...event('die', 2_000), ...NOT_NUMBERED, id: 2, detail: null },
+    { ...event('start', 1_000), ...NOT_NUMBERED, id: 1, detail: { container: 'db' } },
   ]);
   expect(await db.events.recent('a1', 1)).toMatchObject([{ type: 'stop' }]);
+});
+
+it('records once what the same process of an agent numbers alike', async () => {
+  const { db } = temporaryDatabase();
+  const numbered = (instanceId: string, seq: number) => ({ ...event('die', 1), instanceId, seq });
+  await db.events.append([numbered('i1', 1), numbered('i2', 1)]);
+  await db.events.append([numbered('i1', 1), numbered('i1', 2), event('die', 1), event('die', 1)]);
+  const rows = await db.events.recent('a1', 10);
+  expect(rows.map(({ instanceId, seq }) => [instanceId, seq]).toReversed()).toEqual([
+    ['i1', 1],
+    ['i2', 1],
+    ['i1', 2],
+    [null, null],
+    [null, null],
+  ]);
 });
 
 it('lists the events of all agents in one order, and goes on after any of them', async () => {

@@ -38,10 +38,11 @@ export class EventRepository {
     this.#fair = prepareFair(connection);
   }
 
-  /** Records all of them or none. */
+  /** Records all of them or none; one that its agent sends again stays once. */
   async append(events: Iterable<NewEvent>): Promise<void> {
     await this.#connection.transaction(() => {
-      for (const event of events) this.#connection.orm.insert(agentEvents).values(event).run();
+      const { orm } = this.#connection;
+      for (const event of events) orm.insert(agentEvents).values(event).onConflictDoNothing().run();
     });
   }
 

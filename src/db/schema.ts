@@ -197,10 +197,16 @@ export const agentEvents = sqliteTable(
     type: text('type').notNull(),
     detail: objectColumn('detail'),
     at: integer('at').notNull(),
+    /** The agent's process that numbered it, and its number; null of what nobody sends again. */
+    instanceId: text('instance_id'),
+    seq: integer('seq'),
   },
   (table) => [
     index('idx_agent_events_agent_id_at').on(table.agentId, table.at),
     index('idx_agent_events_at').on(table.at),
+    uniqueIndex('idx_agent_events_seq')
+      .on(table.agentId, table.instanceId, table.seq)
+      .where(sql`${table.seq} IS NOT NULL`),
   ],
 );
 

@@ -2,6 +2,7 @@ import { once } from 'node:events';
 import { pino } from 'pino';
 import { describe, expect, it } from 'vitest';
 import { TomoError } from '../protocol/errors.ts';
+import { eventually } from '../test/support/hub.ts';
 import type { Dispatch } from './dispatcher.ts';
 import type { Outlet } from './output/outlet.ts';
 import { type CommandLimits, RunningCommands } from './running-commands.ts';
@@ -265,6 +266,30 @@ describe('RunningCommands', () => {
     request(commands, 'later');
     await commands.idle();
     expect(commands.held()).toEqual(['later']);
+  });
+
+  it('are told of the end of the process, whatever their handlers make of it', async () => {
+    const commands = start(async (_method, _params, { signal }) => {
+      await once(signal, 'abort');
+      throw new TomoError('COMMAND_CANCELLED', 'Half of it was done.');
+    });
+    const hub = new Hub();
+    commands.attach(hub);
+    request(commands, 'a');
+    request(commands, 'b');
+    commands.cancel('b');
+    await eventually(() => expect(hub.ids).toEqual(['b']));
+    await commands[Symbol.asyncDispose]();
+    expect(hub.sent).toMatchObject([
+      { id: 'b', error: { message: 'Half of it was done.', data: { name: 'COMMAND_CANCELLED' } } },
+      {
+        id: 'a',
+        error: {
+          message: expect.stringMatching(/process ended.*before you repeat it.*Half of it/),
+          data: { name: 'CONNECTION_LOST' },
+        },
+      },
+    ]);
   });
 
   it('are not waited for at the end of the process if they do not end', async () => {

@@ -174,7 +174,7 @@ export class RunningCommands implements AsyncDisposable {
 
   /** For the end of the process: aborts every command and waits a short time for their answers. */
   async [Symbol.asyncDispose](): Promise<void> {
-    this.abortAll(new TomoError('CONNECTION_LOST', 'The agent is ending.'));
+    this.abortAll(new TomoError('CONNECTION_LOST', ENDING));
     await Promise.race([this.idle(), delay(ABORT_LIMIT_MS, undefined, { ref: false })]);
   }
 
@@ -207,7 +207,7 @@ export class RunningCommands implements AsyncDisposable {
     } catch (error) {
       const shown = toTomoError(error);
       if (shown !== error) this.#log.error({ method, err: error }, 'answer could not be sent');
-      answer = Answer.error(id, shown);
+      answer = Answer.error(id, withReason(shown, signal));
       acts = [];
     }
     this.#running.delete(id);
@@ -255,6 +255,17 @@ export class RunningCommands implements AsyncDisposable {
     await output.sendAgain(outlet);
     if (this.#outlet === outlet) await this.#deliveries.send(answer, outlet);
   }
+}
+
+const ENDING =
+  'The agent’s process ended while the command ran (agent.restart, or it was stopped): see what was done before you repeat it.';
+
+/** Handlers say of whatever stopped them that the command was cancelled, and what became of it. */
+function withReason(error: TomoError, { aborted, reason }: AbortSignal): TomoError {
+  if (!aborted || error.name !== 'COMMAND_CANCELLED' || !(reason instanceof TomoError))
+    return error;
+  if (reason.name === error.name) return error;
+  return new TomoError(reason.name, `${reason.message} ${error.message}`, { cause: error });
 }
 
 type ContextOfRun = CommandContext & { readonly output: RunningOutput };

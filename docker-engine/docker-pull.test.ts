@@ -32,12 +32,15 @@ describe('pullImage', () => {
   it('tells how far it is, each layer fetched and then unpacked, and never goes back', async () => {
     const lines = [
       { status: 'Pulling from a', id: 'latest' },
+      // Of the layers below those that are fetched, which an engine names first.
+      { status: 'Already exists', id: 'base', progressDetail: {} },
       { status: 'Pulling fs layer', id: 'one', progressDetail: {} },
-      { status: 'Already exists', id: 'two', progressDetail: {} },
+      { status: 'Pulling fs layer', id: 'two', progressDetail: {} },
       { status: 'Downloading', id: 'one', progressDetail: { current: 5, total: 10 } },
       { status: 'Extracting', id: 'one', progressDetail: { current: 1, total: 10 } },
       { status: 'Pulling fs layer', id: 'three' },
       { status: 'Pull complete', id: 'one' },
+      { status: 'Pull complete', id: 'two' },
       { status: 'Downloading', id: 'three', progressDetail: { current: 3 } },
       { status: 'Pull complete', id: 'three' },
       { status: 'Status: done' },
@@ -52,13 +55,15 @@ describe('pullImage', () => {
     });
     expect(seen).toEqual([
       ['Pulling from a', undefined],
+      ['Already exists', undefined],
       ['Pulling fs layer', 0],
-      ['Already exists', 500],
-      ['Downloading', 625],
-      ['Extracting', 775],
-      ['Pulling fs layer', 775],
-      ['Pull complete', 775],
-      ['Downloading', 775],
+      ['Pulling fs layer', 0],
+      ['Downloading', 125],
+      ['Extracting', 275],
+      ['Pulling fs layer', 275],
+      ['Pull complete', 333],
+      ['Pull complete', 667],
+      ['Downloading', 667],
       ['Pull complete', 1_000],
       ['Status: done', 1_000],
     ]);

@@ -12,12 +12,14 @@ const PHASES = new Map<string, { readonly from: number; readonly span: number }>
   ['Download complete', { from: 0.5, span: 0 }],
   ['Extracting', { from: 0.5, span: 0.5 }],
   ['Pull complete', { from: 1, span: 0 }],
-  ['Already exists', { from: 1, span: 0 }],
 ]);
 // Images have at most 127.
 const LAYERS_MAX_COUNT = 1_000;
 
-/** How far the layers of an image are that the engine pulls. */
+/**
+ * How far the layers of an image are that the engine pulls. Those that exist already are none of them: they are
+ * named first, and would be all there is to do.
+ */
 export class Layers {
   readonly #shares = new Map<string, number>();
   #fraction: number | undefined;

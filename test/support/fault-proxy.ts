@@ -1,30 +1,40 @@
 import { once } from 'node:events';
 import { type AddressInfo, connect, createServer, type Server, type Socket } from 'node:net';
+import { type Duplex, Transform } from 'node:stream';
 
 interface Pair {
   readonly near: Socket;
   readonly far: Socket;
+  /** What comes from afar goes through it; undefined at full speed. */
+  readonly brake: Transform | undefined;
 }
 
-/** A TCP proxy before the hub that can do to a connection what a network does. */
+interface FaultProxyOptions {
+  /** What each connection gets from the other end in a second at most. */
+  readonly bytesPerSecond?: number;
+}
+
+/** A TCP proxy before a server that can do to a connection what a network does. */
 export class FaultProxy implements AsyncDisposable {
-  /** Where agents dial instead of the hub's own port. */
+  /** Where to dial instead of the server's own port. */
   readonly url: string;
+  readonly #options: FaultProxyOptions;
   readonly #server: Server;
   readonly #pairs = new Set<Pair>();
   #isFrozen = false;
 
-  private constructor(server: Server) {
+  private constructor(server: Server, options: FaultProxyOptions) {
     this.#server = server;
+    this.#options = options;
     const { port } = server.address() as AddressInfo;
     this.url = `http://127.0.0.1:${port}`;
   }
 
-  static async start(targetPort: number): Promise<FaultProxy> {
+  static async start(targetPort: number, options: FaultProxyOptions = {}): Promise<FaultProxy> {
     const server = createServer({ allowHalfOpen: true });
     server.listen(0, '127.0.0.1');
     await once(server, 'listening');
-    const proxy = new FaultProxy(server);
+    const proxy = new FaultProxy(server, options);
     server.on('connection', (near) => proxy.#join(near, targetPort));
     return proxy;
   }
@@ -32,9 +42,8 @@ export class FaultProxy implements AsyncDisposable {
   /** Forwards nothing any more and closes nothing: what a pulled cable looks like to both ends. */
   freeze(): void {
     this.#isFrozen = true;
-    for (const { near, far } of this.#pairs) {
-      near.unpipe(far).pause();
-      far.unpipe(near).pause();
+    for (const { near, far, brake } of this.#pairs) {
+      for (const stream of [near, far, brake]) stream?.unpipe().pause();
     }
   }
 
@@ -59,7 +68,9 @@ export class FaultProxy implements AsyncDisposable {
 
   #join(near: Socket, targetPort: number): void {
     const far = connect({ port: targetPort, host: '127.0.0.1', allowHalfOpen: true });
-    const pair = { near, far };
+    const { bytesPerSecond } = this.#options;
+    const brake = bytesPerSecond === undefined ? undefined : slowedTo(bytesPerSecond);
+    const pair = { near, far, brake };
     this.#pairs.add(pair);
     for (const socket of [near, far]) {
       socket.on('error', () => socket.destroy());
@@ -72,6 +83,16 @@ export class FaultProxy implements AsyncDisposable {
     }
     if (this.#isFrozen) return;
     near.pipe(far);
-    far.pipe(near);
+    const back: Duplex = brake === undefined ? far : far.pipe(brake);
+    back.pipe(near);
   }
+}
+
+function slowedTo(bytesPerSecond: number): Transform {
+  return new Transform({
+    transform: (chunk: Buffer, _encoding, done) => {
+      const ms = (chunk.length / bytesPerSecond) * 1_000;
+      setTimeout(() => done(null, chunk), ms).unref();
+    },
+  });
 }

@@ -8,6 +8,7 @@ import { type CommandAnswer, send } from './support/commands.ts';
 import { requireDocker, requirePart } from './support/docker-engine.ts';
 import { isInstalled } from './support/installed.ts';
 import type { TestClient } from './support/mcp-client.ts';
+import { OutputReader } from './support/output-reader.ts';
 import { Started } from './support/processes.ts';
 import { requireServer, type StandInServer, standInServer } from './support/stand-in-server.ts';
 import { connect, startServer } from './support/tomo.ts';
@@ -154,6 +155,23 @@ describe.skipIf(!possible)('docker.compose.* on a server with docker-compose', (
     ]);
     const web = await result('logs', { project, services: ['web'], tail: 1 });
     expect(web).toEqual({ logs: `${project}_web_1 | web says hello\n`, truncated: false });
+  });
+
+  it('follows the logs of both services, those of a container that is made anew too', async () => {
+    const lines: string[] = [];
+    const follow = [SERVER, 'docker.compose.logs', { project, follow: true }] as const;
+    const reader = await OutputReader.begin(client, follow, (line) => lines.push(line));
+    const said = (line: string) => () => lines.filter((other) => other === line).length;
+    const [web, store] = [
+      said(`${project}_web_1 | web says hello`),
+      said(`${project}_store_1 | store is ready`),
+    ];
+    await reader.until(() => web() === 1 && store() === 1);
+    expect((await server.run(`docker rm -f ${project}_web_1`)).exitCode).toBe(0);
+    await result('up', { project_directory: directory, project });
+    await reader.until(() => web() === 2);
+    expect(lines).toHaveLength(3);
+    await reader.cancel();
   });
 
   it('passes names on as they are, whatever they would mean to a shell', async () => {

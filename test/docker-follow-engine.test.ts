@@ -73,6 +73,43 @@ describe.skipIf(part === undefined)('what follows an engine that is killed and s
     });
   });
 
+  it('is the logs of a project: every line of each container once and in order', async () => {
+    const labels = (service: string) =>
+      ['project=app', `service=${service}`].flatMap((label) => [
+        '--label',
+        `com.docker.compose.${label}`,
+      ]);
+    const names = ['app-web', 'app-store'];
+    for (const name of names) await start(name, COUNT, '--restart', 'always', ...labels(name));
+    const output = new CollectedLines();
+    const params = { project: 'app', follow: true, tail: 10_000 };
+    const call = new LiveCall(engine.host, 'docker.compose.logs', params, output);
+    const linesOf = (name: string) =>
+      output.lines
+        .filter((line) => line.startsWith(`${name} | `))
+        .map((line) => line.slice(`${name} | `.length));
+    const goesOn = async () => {
+      const before = names.map((name) => linesOf(name).length);
+      await output.until(() =>
+        names.every((name, at) => linesOf(name).length > (before[at] ?? 0) + 200),
+      );
+    };
+    await goesOn();
+    await restart(output);
+    await goesOn();
+    await cli('stop', '-t', '0', ...names);
+    for (const name of names) {
+      const logged = (await cli('logs', name)).split('\n');
+      await output.until(() => linesOf(name).length >= logged.length);
+      expect(linesOf(name)).toEqual(logged);
+    }
+    await cli('rm', ...names);
+    expect(await call.ended).toMatchObject({
+      lines: output.lines.length,
+      ended: 'containers_removed',
+    });
+  });
+
   it('is the events: those from before and after', async () => {
     const output = new CollectedLines();
     const call = new LiveCall(engine.host, 'docker.events', EVENTS, output);

@@ -1,12 +1,11 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import { afterAll, afterEach, describe, expect, it } from 'vitest';
-import { z } from 'zod';
 import { rss } from './support/besieged-hub.ts';
 import { answering, send } from './support/commands.ts';
 import { requireDocker } from './support/docker-engine.ts';
 import { DockerFixture } from './support/docker-fixture.ts';
-import { eventually } from './support/hub.ts';
 import type { TestClient } from './support/mcp-client.ts';
+import { OutputReader } from './support/output-reader.ts';
 import { Started } from './support/processes.ts';
 import { report, sized } from './support/test-size.ts';
 import { connect, startAgent, startServer } from './support/tomo.ts';
@@ -25,56 +24,19 @@ const PINGS = 50;
 const started = new Started();
 afterEach(() => started[Symbol.asyncDispose]());
 
-const pageSchema = z.object({
-  status: z.string(),
-  output: z
-    .object({
-      next_offset: z.number(),
-      parts: z.array(z.object({ text: z.string() })),
-      dropped_bytes: z.number(),
-    })
-    .optional(),
-});
-
-/** Follows a log of numbered lines as a client does, and checks each number against the one before. */
-class NumberReader {
+/** Checks each line's number against the one before. */
+class Numbers {
   count = 0;
-  droppedBytes = 0;
   isAtEnd = false;
-  calls = 0;
   readonly wrong: string[] = [];
-  readonly id: string;
-  readonly #client: TestClient;
-  #offset = 0;
-  #rest = '';
 
-  constructor(client: TestClient, id: string) {
-    this.#client = client;
-    this.id = id;
-  }
-
-  async read(): Promise<void> {
-    const args = { command_id: this.id, offset: this.#offset, wait_seconds: 5 };
-    const answer = await this.#client.callTool('get_command', args);
-    const { status, output } = pageSchema.parse(answer.structuredContent);
-    expect(status).toBe('running');
-    this.calls += 1;
-    this.#offset = output?.next_offset ?? this.#offset;
-    this.droppedBytes += output?.dropped_bytes ?? 0;
-    for (const { text } of output?.parts ?? []) this.#take(text);
-  }
-
-  #take(text: string): void {
-    const lines = (this.#rest + text).split('\n');
-    this.#rest = lines.pop() ?? '';
-    for (const line of lines) {
-      if (line === 'end') {
-        this.isAtEnd = true;
-        continue;
-      }
-      if (Number(line) !== this.count + 1) this.wrong.push(`${line} after ${this.count}`);
-      this.count = Number(line);
+  take(line: string): void {
+    if (line === 'end') {
+      this.isAtEnd = true;
+      return;
     }
+    if (Number(line) !== this.count + 1) this.wrong.push(`${line} after ${this.count}`);
+    this.count = Number(line);
   }
 }
 
@@ -111,40 +73,33 @@ describe.skipIf(host === undefined)('following a log through hub and MCP', () =>
     const run = ['run', '-d', '--network', 'none', '--name', container, WORKLOAD_IMAGE];
     await docker.cli(...run, 'sh', '-c', script);
     const params = { container, follow: true, tail: 100_000, since: 0, timestamps: false };
-    const begun = await send(client, 'web-1', 'docker.containers.logs', params, {
-      wait_seconds: 0,
-    });
-    expect(begun).toMatchObject({ status: 'running' });
-    const reader = new NumberReader(client, begun.command_id ?? '');
-    while (reader.count < BEFORE_PAUSE_COUNT) await reader.read();
+    const numbers = new Numbers();
+    const call = ['web-1', 'docker.containers.logs', params] as const;
+    const reader = await OutputReader.begin(client, call, (line) => numbers.take(line));
+    await reader.until(() => numbers.count >= BEFORE_PAUSE_COUNT);
     // The reader stands still; the container and the other agent do not.
     await delay(READER_PAUSES_MS);
     const whilePausedMs = await pingMs(client);
     const readFrom = performance.now();
     const pings = pingMs(client);
-    while (!reader.isAtEnd) await reader.read();
+    await reader.until(() => numbers.isAtEnd);
     const readSeconds = (performance.now() - readFrom) / 1_000;
     const whileReadMs = await pings;
 
-    expect(reader).toMatchObject({ wrong: [], droppedBytes: 0 });
-    expect(reader.count).toBeGreaterThan(LINES_MIN);
+    expect([numbers.wrong, reader.droppedBytes]).toEqual([[], 0]);
+    expect(numbers.count).toBeGreaterThan(LINES_MIN);
     const logged = await docker.cli('logs', '--tail', '2', container);
-    expect(logged).toBe(`${reader.count}\nend`);
+    expect(logged).toBe(`${numbers.count}\nend`);
     const hubGrown = rss(server.program.pid) - hubBefore;
     const agentGrown = rss(agent.pid) - agentBefore;
     report(
-      `${reader.count} lines in ${WRITES_SECONDS} s, read in ${reader.calls} calls, ${readSeconds.toFixed(1)} s after a pause ` +
+      `${numbers.count} lines in ${WRITES_SECONDS} s, read in ${reader.calls} calls, ${readSeconds.toFixed(1)} s after a pause ` +
         `of ${READER_PAUSES_MS / 1_000} s; ping of another agent ${usualMs.toFixed(2)} ms, ${whilePausedMs.toFixed(2)} ` +
         `in the pause, ${whileReadMs.toFixed(2)} while reading; RSS grew by ${(hubGrown / MIB).toFixed(0)} MiB (hub) ` +
         `and ${(agentGrown / MIB).toFixed(0)} MiB (agent)`,
     );
     expect(hubGrown).toBeLessThan(GROWN_MAX_BYTES);
     expect(agentGrown).toBeLessThan(GROWN_MAX_BYTES);
-    await client.callTool('cancel_command', { command_id: reader.id });
-    await eventually(async () => {
-      const args = { command_id: reader.id };
-      const { structuredContent } = await client.callTool('get_command', args);
-      expect(structuredContent).toMatchObject({ status: 'cancelled' });
-    });
+    await reader.cancel();
   });
 });

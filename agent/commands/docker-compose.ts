@@ -15,6 +15,7 @@ import {
 } from '../compose/compose-containers.ts';
 import { readProjectLogs } from '../compose/compose-logs.ts';
 import { listProjects } from '../compose/compose-projects.ts';
+import { followProjectLogs } from '../compose/follow-project-logs.ts';
 import { refuseOwnProject } from '../compose/own-project.ts';
 import type { OwnContainer } from '../own-container/own-container.ts';
 import type { ShellPlace } from '../shell/shell-place.ts';
@@ -38,7 +39,10 @@ export function dockerComposeHandlers(context: ComposeContext): Pick<Handlers, C
     'docker.compose.ls': async (_params, { signal }) => await listProjects(engine, signal),
     'docker.compose.ps': async (params, { signal }) =>
       (await requireMembers(engine, params, signal)).map(({ container }) => container),
-    'docker.compose.logs': async (params, call) => await readProjectLogs(engine, params, call),
+    'docker.compose.logs': async (params, call) => {
+      const logs = params.follow ? followProjectLogs : readProjectLogs;
+      return await logs(engine, params, call);
+    },
     'docker.compose.config': async ({ reveal_env, ...project }, { signal }) => {
       const options = { project, timeoutMs: CONFIG_TIMEOUT_MS, signal };
       const compose = await Compose.find({ ...options, place: await context.shell() });

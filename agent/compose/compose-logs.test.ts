@@ -3,14 +3,17 @@ import { afterEach, describe, expect, it } from 'vitest';
 import { DockerEngine } from '../../docker-engine/docker-engine.ts';
 import { CATALOGUE, type ParamsInputOf } from '../../protocol/commands/catalogue.ts';
 import { LOG_RESULT_MAX_BYTES } from '../../protocol/limits.ts';
+import { eventually } from '../../test/support/hub.ts';
 import {
   json,
   type ScriptedEngine,
   startScriptedEngine,
 } from '../../test/support/scripted-engine.ts';
+import type { CommandContext } from '../commands/handler.ts';
 import { listMembers } from './compose-containers.ts';
 import { readProjectLogs } from './compose-logs.ts';
 import { listProjects } from './compose-projects.ts';
+import { followProjectLogs } from './follow-project-logs.ts';
 
 const { signal } = new AbortController();
 const output = { write: async () => undefined, progress: () => undefined };
@@ -40,6 +43,8 @@ function container(name: string, Labels: object, Status = 'Up 3 minutes'): objec
   };
 }
 
+const RUNNING = { StartedAt: '2026-01-01T00:00:00Z', Running: true, Restarting: false };
+
 /** An engine with these containers, each of which answers a request for its log like this. */
 async function start(
   containers: readonly object[],
@@ -50,7 +55,7 @@ async function start(
     const name = Id.replace(/0+$/, '');
     if (url.startsWith('/containers/json')) json(response, 200, containers);
     else if (url.includes('/logs?')) answerLog(name, response);
-    else json(response, 200, { Id, Config: { Tty: true }, HostConfig: {} });
+    else json(response, 200, { Id, Config: { Tty: true }, HostConfig: {}, State: RUNNING });
   });
   return new DockerEngine(engine.host);
 }
@@ -58,6 +63,11 @@ async function start(
 async function logs(docker: DockerEngine, params: ParamsInputOf<'docker.compose.logs'>) {
   const { params: schema, result } = CATALOGUE['docker.compose.logs'];
   return result.parse(await readProjectLogs(docker, schema.parse(params), context));
+}
+
+function follow(docker: DockerEngine, call: CommandContext = context) {
+  const { params } = CATALOGUE['docker.compose.logs'];
+  return followProjectLogs(docker, params.parse({ project: 'app', follow: true }), call);
 }
 
 const WEB = container('web', labels('app', 'web'));
@@ -106,7 +116,7 @@ describe('the logs of a project', () => {
     const found = await logs(docker, { project: 'app' });
     expect(found.truncated).toBe(true);
     expect(found.logs).toMatch(/^db \| the one line of db\nweb \| x/);
-    expect(Buffer.byteLength(found.logs)).toBeLessThanOrEqual(LOG_RESULT_MAX_BYTES);
+    expect(Buffer.byteLength(found.logs ?? '')).toBeLessThanOrEqual(LOG_RESULT_MAX_BYTES);
   });
 
   it('stay within one answer also when names are longer than lines', async () => {
@@ -115,7 +125,7 @@ describe('the logs of a project', () => {
     const docker = await start([long], (_name, response) => response.end(short.repeat(130_000)));
     const found = await logs(docker, { project: 'app' });
     expect(found.truncated).toBe(true);
-    expect(Buffer.byteLength(found.logs)).toBeLessThanOrEqual(LOG_RESULT_MAX_BYTES);
+    expect(Buffer.byteLength(found.logs ?? '')).toBeLessThanOrEqual(LOG_RESULT_MAX_BYTES);
   });
 
   it('are those of containers that are there', async () => {
@@ -130,6 +140,42 @@ describe('the logs of a project', () => {
       });
     }
     expect(CATALOGUE['docker.compose.logs'].params.safeParse({}).success).toBe(false);
+  });
+});
+
+describe('following the logs of a project', () => {
+  const many = (count: number) =>
+    Array.from({ length: count }, (_, at) => container(`web${at}x`, labels('app', 'web')));
+
+  it('is refused for more containers than one call follows', async () => {
+    const docker = await start(many(65));
+    await expect(follow(docker)).rejects.toMatchObject({
+      name: 'INVALID_PARAMS',
+      message: expect.stringContaining('services'),
+    });
+  });
+
+  it('leaves out those past that which come later, and says so', async () => {
+    const containers = many(64);
+    const docker = await start(containers, (_name, response) => response.flushHeaders());
+    const said: string[] = [];
+    const cancel = new AbortController();
+    const write = async (_stream: string, data: Buffer): Promise<void> => {
+      said.push(data.toString());
+      cancel.abort();
+    };
+    const ending = follow(docker, {
+      ...context,
+      signal: cancel.signal,
+      output: { ...output, write },
+    });
+    // The first look is over with the first log that is asked for.
+    await eventually(() =>
+      expect(engine.calls.some(({ url }) => url.includes('/logs?'))).toBe(true),
+    );
+    containers.push(container('late', labels('app', 'web')));
+    await expect(ending).rejects.toMatchObject({ name: 'COMMAND_CANCELLED' });
+    expect(said).toEqual([expect.stringMatching(/^late \| \[not followed: 64 .*services\]\n$/)]);
   });
 });
 

@@ -17,10 +17,11 @@ interface Line {
 /** The last lines of every container of a project, in the order of their times. */
 export async function readProjectLogs(
   docker: DockerEngine,
-  { tail, timestamps, ...filter }: ParamsOf<'docker.compose.logs'>,
+  params: ParamsOf<'docker.compose.logs'>,
   context: CommandContext,
 ): Promise<ResultOf<'docker.compose.logs'>> {
-  const members = await requireMembers(docker, filter, context.signal);
+  const { tail, timestamps } = params;
+  const members = await requireMembers(docker, params, context.signal);
   const readLogs = readContainerLogs(docker);
   // Each container has its share of the answer, so that one that says much hides no other.
   const shareBytes = Math.floor(LOG_RESULT_MAX_BYTES / members.length);
@@ -28,12 +29,9 @@ export async function readProjectLogs(
   let isCut = false;
   for (const { container } of members) {
     const { id, name } = container;
-    const params = CATALOGUE['docker.containers.logs'].params.parse({
-      container: id,
-      tail,
-      timestamps: true,
-    });
-    const { logs = '', truncated = false } = await readLogs(params, context).catch(noLog);
+    const { params: schema } = CATALOGUE['docker.containers.logs'];
+    const wanted = schema.parse({ container: id, tail, timestamps: true });
+    const { logs = '', truncated = false } = await readLogs(wanted, context).catch(noLog);
     const kept = newest(logs, shareBytes);
     isCut ||= truncated || kept.length < logs.length;
     lines.push(linesOf(kept, name));
@@ -49,11 +47,20 @@ export async function readProjectLogs(
   return { logs, truncated: isCut || logs.length < shown.length };
 }
 
-/** Of one that was removed meanwhile nothing; one whose log cannot be read says so in its place. */
+/** As a line without a time. */
 function noLog(error: unknown): { logs: string; truncated?: boolean } {
-  if (isMissing(error)) return { logs: '' };
+  const words = inPlaceOfLog(error);
+  return { logs: words === undefined ? '' : ` ${words}\n` };
+}
+
+/**
+ * What stands in the place of a log that cannot be read; nothing for a container that was removed
+ * meanwhile. Any other error is thrown.
+ */
+export function inPlaceOfLog(error: unknown): string | undefined {
+  if (isMissing(error)) return undefined;
   if (!(error instanceof TomoError) || error.name !== 'DOCKER_REFUSED') throw error;
-  return { logs: ` [no log: ${error.message}]\n` };
+  return `[no log: ${error.message}]`;
 }
 
 function linesOf(logs: string, container: string): Line[] {

@@ -6,6 +6,10 @@ const DELAYS = { firstDelayMs: 250, maxDelayMs: 5_000 };
 // An engine that starts answers so for a while; one that goes on has another fault.
 const REFUSALS_MAX_COUNT = 20;
 
+interface Told extends Pick<CommandContext, 'signal'> {
+  readonly output: Pick<CommandContext['output'], 'progress'>;
+}
+
 /** Outlasts an engine that is away or restarts; the caller is told once when it goes and when it is back. */
 export class EngineOutage {
   readonly #signal: AbortSignal;
@@ -14,7 +18,7 @@ export class EngineOutage {
   #failures = 0;
   #refusals = 0;
 
-  constructor({ signal, output }: Pick<CommandContext, 'signal' | 'output'>, delays = DELAYS) {
+  constructor({ signal, output }: Told, delays = DELAYS) {
     this.#signal = signal;
     this.#output = output;
     this.#delays = delays;

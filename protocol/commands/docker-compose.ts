@@ -78,21 +78,42 @@ export const dockerComposeCommands = {
     access: 'read',
   }),
   'docker.compose.logs': defineCommand({
-    summary: 'Read the last log lines of a compose project’s containers, merged by time.',
+    summary:
+      'Read the last log lines of a compose project’s containers, merged by time, or follow them.',
     params: z
       .strictObject({
         ...existing,
         services,
         tail: z.number().int().min(0).max(10_000).default(100).describe('Lines of each container.'),
         timestamps: z.boolean().default(false),
+        follow: z
+          .boolean()
+          .default(false)
+          .describe(
+            'Go on with new lines as output, of added containers too, until all are removed.',
+          ),
+        timeout: secondsParam(86_400).describe('With follow: seconds until it ends.'),
       })
       .refine(namesProject, { error: NAMES_A_PROJECT }),
     result: z.looseObject({
-      logs: z.string().describe('Each line after its container’s name and a bar.'),
-      truncated: z.boolean().describe('Older lines were left out to fit one answer.'),
+      logs: z
+        .string()
+        .optional()
+        .describe('Each line after its container’s name and a bar. Left out with follow.'),
+      truncated: z.boolean().optional().describe('Older lines were left out to fit one answer.'),
+      lines: z.number().int().optional().describe('With follow: lines passed on.'),
+      bytes: z.number().int().optional(),
+      ended: z.enum(['containers_removed', 'timeout']).optional(),
+      gaps: z
+        .number()
+        .int()
+        .optional()
+        .describe('How often the engine had removed lines before they were read.'),
     }),
     access: 'read',
+    streams: 'lossless',
     timeoutMs: 60_000,
+    timeoutParam: { name: 'timeout', kind: 'limit', onlyWith: 'follow' },
   }),
   'docker.compose.config': defineCommand({
     summary:

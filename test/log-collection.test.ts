@@ -1,8 +1,8 @@
 import { afterEach, beforeAll, describe, expect, it } from 'vitest';
 import { z } from 'zod';
+import { collected } from './support/collected-logs.ts';
 import { requireDocker } from './support/docker-engine.ts';
 import { DockerFixture } from './support/docker-fixture.ts';
-import type { TestClient } from './support/mcp-client.ts';
 import { Started } from './support/processes.ts';
 import { connect, startServer } from './support/tomo.ts';
 import { WORKLOAD_IMAGE } from './support/workload-image.ts';
@@ -12,29 +12,11 @@ const LINES_COUNT = 3_000;
 const ENOUGH_MS = 60_000;
 
 const installSchema = z.object({ registration_code: z.string() });
-const pageSchema = z.object({
-  lines: z.array(z.object({ text: z.string(), container: z.string() })),
-  next_cursor: z.string().optional(),
-});
 const eventsSchema = z.object({
   events: z.array(
     z.object({ type: z.string(), detail: z.record(z.string(), z.unknown()).nullable() }),
   ),
 });
-
-/** Every line of a container that can be found, oldest first. */
-async function collected(client: TestClient, container: string): Promise<string[]> {
-  const texts: string[] = [];
-  let cursor: string | undefined;
-  do {
-    const args = { container, limit: 1_000, ...(cursor === undefined ? {} : { cursor }) };
-    const { structuredContent } = await client.callTool('search_logs', args);
-    const page = pageSchema.parse(structuredContent);
-    texts.push(...page.lines.map(({ text }) => text));
-    cursor = page.next_cursor;
-  } while (cursor !== undefined);
-  return texts.toReversed();
-}
 
 describe.skipIf(host === undefined)('collected logs', () => {
   let docker: DockerFixture;

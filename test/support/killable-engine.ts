@@ -30,13 +30,14 @@ export class KillableEngine implements AsyncDisposable {
     this.host = `unix://${directory}/docker.sock`;
   }
 
-  async start(): Promise<void> {
+  /** @param flags of dockerd, besides those of its place. */
+  async start(...flags: readonly string[]): Promise<void> {
     this.#starts += 1;
     const at = this.#directory;
     const folders = ['--data-root', `${at}/data`, '--exec-root', `${at}/exec`];
     const network = ['--bridge', 'none', '--iptables=false'];
     const pid = ['--pidfile', `${at}/pid${this.#starts}`];
-    const dockerd = ['dockerd', ...folders, ...network, ...pid, '-H', this.host];
+    const dockerd = ['dockerd', ...folders, ...network, ...pid, ...flags, '-H', this.host];
     // In a network namespace of its own: an engine without a bridge removes the one that others use.
     this.#daemon = spawn('unshare', ['--net', ...dockerd], { stdio: 'ignore' });
     const deadline = Date.now() + START_MAX_MS;
@@ -46,7 +47,7 @@ export class KillableEngine implements AsyncDisposable {
     }
   }
 
-  /** Without a chance to end its containers, which the next start does. */
+  /** Without a chance to end its containers, which the next start does but for --live-restore. */
   async kill(signal: NodeJS.Signals = 'SIGKILL'): Promise<void> {
     const daemon = this.#daemon;
     if (daemon === undefined || daemon.exitCode !== null || daemon.signalCode !== null) return;

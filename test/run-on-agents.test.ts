@@ -1,9 +1,11 @@
 import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { commandRows } from './support/commands.ts';
+import { z } from 'zod';
+import { commandRows, inFlight, settledRows } from './support/commands.ts';
+import { FakeAgent } from './support/fake-agent.ts';
 import { eventually } from './support/hub.ts';
-import { installAgent } from './support/installed-agent.ts';
+import { installAgent, socketUrl } from './support/installed-agent.ts';
 import type { TestClient } from './support/mcp-client.ts';
 import { Started } from './support/processes.ts';
 import { connect, startServer, type TomoServer } from './support/tomo.ts';
@@ -123,6 +125,69 @@ describe('run_on_agents with agents that are processes', () => {
     cancel.abort();
     await expect(call).rejects.toThrow();
     await eventually(() => expect(pids.map(isAlive)).toEqual([false, false]));
+  });
+});
+
+const labels = { fleet: 'simulated' };
+const codeSchema = z.object({ registration_code: z.string() });
+
+/** Joins agents that all answer every call so; without an answer they are silent. */
+async function simulate(prefix: string, count: number, answer?: object): Promise<string[]> {
+  const ids = Array.from({ length: count }, (_, n) => `${prefix}-${String(n).padStart(3, '0')}`);
+  for (const server_id of ids) {
+    const installed = await client.callTool('install_agent', { server_id, labels });
+    const { registration_code: code } = codeSchema.parse(installed.structuredContent);
+    const agent = await FakeAgent.dial(socketUrl(server));
+    await agent.hello({ type: 'register', code, version: '1.0.0', protocol: 1 });
+    const serve = async (): Promise<void> => {
+      const { id } = await agent.request();
+      if (answer !== undefined) agent.send({ jsonrpc: '2.0', id, ...answer });
+      await serve();
+    };
+    void serve();
+  }
+  return ids;
+}
+
+describe('run_on_agents with 200 agents, 10 of them silent and 10 failing', () => {
+  it('shows each answer once with its servers, and each failure, and waits no longer than told', async () => {
+    const output = (stdout: string) => ({ stdout, stderr: '', exit_code: 0 });
+    const linux = await simulate('linux', 170, { result: output('Linux\n') });
+    const bsd = await simulate('bsd', 10, { result: output('FreeBSD\n') });
+    const failing = await simulate('failing', 10, { error: { code: 1207, message: 'no shell' } });
+    const silent = await simulate('silent', 10);
+    // Nothing else ends the wait for those that are silent.
+    const params = { command: 'uname', timeout: 1 };
+    const { structuredContent, isError } = await client.callTool('run_on_agents', {
+      labels,
+      method: 'system.exec',
+      params,
+      timeout_seconds: 1,
+    });
+    expect(isError ?? false).toBe(false);
+    expect(structuredContent).toMatchObject({
+      groups: [
+        { server_ids: linux, status: 'succeeded', result: output('Linux\n') },
+        { server_ids: bsd, status: 'succeeded', result: output('FreeBSD\n') },
+      ],
+      failures: [
+        ...failing.map((server_id) => ({
+          server_id,
+          status: 'failed',
+          error: { name: 'EXEC_FAILED', message: 'no shell' },
+        })),
+        ...silent.map((server_id) => ({
+          server_id,
+          status: 'timed_out',
+          error: { name: 'COMMAND_TIMED_OUT' },
+        })),
+      ],
+      counts: { asked: 200, succeeded: 180, failed: 20 },
+    });
+    await inFlight(server, 0);
+    const rows = await settledRows(server.dataDir, 'system.exec');
+    const ended = rows.filter(({ server_id }) => silent.includes(server_id));
+    expect(ended.map(({ status }) => status)).toEqual(Array(10).fill('timed_out'));
   });
 });
 

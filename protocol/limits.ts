@@ -130,8 +130,8 @@ export const EXEC_OUTPUT_MAX_BYTES = 1024 * 1024;
 export const LOG_RESULT_MAX_BYTES = 4 * 1024 * 1024;
 /** Longest line of a log that is passed on as one; a longer one counts as several. */
 export const LOG_LINE_MAX_BYTES = 1024 * 1024;
-/** Containers of a compose project that one call follows; each takes a connection to the engine. */
-export const COMPOSE_FOLLOWED_MAX_COUNT = 64;
+/** Containers that an agent follows for `docker.compose.logs`; each takes a connection to the engine. */
+export const COMPOSE_FOLLOWED_MAX_COUNT = 128;
 /** Events of the engine in one answer, and their JSON; the newest are kept. */
 export const ENGINE_EVENTS_MAX_COUNT = 5_000;
 export const ENGINE_EVENTS_MAX_BYTES = 4 * 1024 * 1024;

@@ -99,22 +99,25 @@ describe.skipIf(registry === undefined)('docker.images.pull through hub and MCP'
     return command.structuredContent;
   }
 
-  it('tells a client the percentage, at most twice a second', async () => {
-    const server = await startServer(started);
-    const client = await connect(started, 'v2-auto', server.http);
-    await startAgent(started, server, client, 'web-1', env);
-    const percents: number[] = [];
-    const from = performance.now();
-    const answer = await pull(client, 'web-1', (message) => percents.push(percentOf(message)));
-    const seconds = (performance.now() - from) / 1_000;
-    expect(answer.structuredContent).toMatchObject(pulled());
-    expect(answer.content[0]?.text).toContain('Downloaded newer image');
-    expect(percents.length).toBeLessThanOrEqual(1 + seconds * NOTIFICATIONS_PER_SECOND);
-    const known = percents.filter((percent) => !Number.isNaN(percent));
-    expect(new Set(known).size).toBeGreaterThanOrEqual(3);
-    expect(known).toEqual(known.toSorted((one, other) => one - other));
-    expect(known.at(-1)).toBeLessThanOrEqual(100);
-  });
+  it.each(['http', 'stdio'] as const)(
+    'tells a client over %s the percentage, at most twice a second',
+    async (transport) => {
+      const server = await startServer(started);
+      const client = await connect(started, 'v2-auto', server[transport]);
+      await startAgent(started, server, client, 'web-1', env);
+      const percents: number[] = [];
+      const from = performance.now();
+      const answer = await pull(client, 'web-1', (message) => percents.push(percentOf(message)));
+      const seconds = (performance.now() - from) / 1_000;
+      expect(answer.structuredContent).toMatchObject(pulled());
+      expect(answer.content[0]?.text).toContain('Downloaded newer image');
+      expect(percents.length).toBeLessThanOrEqual(1 + seconds * NOTIFICATIONS_PER_SECOND);
+      const known = percents.filter((percent) => !Number.isNaN(percent));
+      expect(new Set(known).size).toBeGreaterThanOrEqual(3);
+      expect(known).toEqual(known.toSorted((one, other) => one - other));
+      expect(known.at(-1)).toBeLessThanOrEqual(100);
+    },
+  );
 
   it('says that the agent’s process ended, and can be done again', async () => {
     const server = await startServer(started);

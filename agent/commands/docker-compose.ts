@@ -15,7 +15,7 @@ import {
 } from '../compose/compose-containers.ts';
 import { readProjectLogs } from '../compose/compose-logs.ts';
 import { listProjects } from '../compose/compose-projects.ts';
-import { followProjectLogs } from '../compose/follow-project-logs.ts';
+import { projectLogFollower } from '../compose/follow-project-logs.ts';
 import { refuseOwnProject } from '../compose/own-project.ts';
 import type { OwnContainer } from '../own-container/own-container.ts';
 import type { ShellPlace } from '../shell/shell-place.ts';
@@ -35,13 +35,14 @@ const CONFIG_TIMEOUT_MS = 55_000;
 /** Compose projects: those that exist by their containers' labels, the rest by the server's compose. */
 export function dockerComposeHandlers(context: ComposeContext): Pick<Handlers, ComposeMethod> {
   const { engine } = context;
+  const followLogs = projectLogFollower(engine);
   return {
     'docker.compose.ls': async (_params, { signal }) => await listProjects(engine, signal),
     'docker.compose.ps': async (params, { signal }) =>
       (await requireMembers(engine, params, signal)).map(({ container }) => container),
     'docker.compose.logs': async (params, call) => {
-      const logs = params.follow ? followProjectLogs : readProjectLogs;
-      return await logs(engine, params, call);
+      if (params.follow) return await followLogs(params, call);
+      return await readProjectLogs(engine, params, call);
     },
     'docker.compose.config': async ({ reveal_env, ...project }, { signal }) => {
       const options = { project, timeoutMs: CONFIG_TIMEOUT_MS, signal };

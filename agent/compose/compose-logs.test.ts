@@ -13,7 +13,7 @@ import type { CommandContext } from '../commands/handler.ts';
 import { listMembers } from './compose-containers.ts';
 import { readProjectLogs } from './compose-logs.ts';
 import { listProjects } from './compose-projects.ts';
-import { followProjectLogs } from './follow-project-logs.ts';
+import { projectLogFollower } from './follow-project-logs.ts';
 
 const { signal } = new AbortController();
 const output = { write: async () => undefined, progress: () => undefined };
@@ -63,11 +63,6 @@ async function start(
 async function logs(docker: DockerEngine, params: ParamsInputOf<'docker.compose.logs'>) {
   const { params: schema, result } = CATALOGUE['docker.compose.logs'];
   return result.parse(await readProjectLogs(docker, schema.parse(params), context));
-}
-
-function follow(docker: DockerEngine, call: CommandContext = context) {
-  const { params } = CATALOGUE['docker.compose.logs'];
-  return followProjectLogs(docker, params.parse({ project: 'app', follow: true }), call);
 }
 
 const WEB = container('web', labels('app', 'web'));
@@ -144,38 +139,57 @@ describe('the logs of a project', () => {
 });
 
 describe('following the logs of a project', () => {
-  const many = (count: number) =>
-    Array.from({ length: count }, (_, at) => container(`web${at}x`, labels('app', 'web')));
+  const many = (count: number, service = 'web') =>
+    Array.from({ length: count }, (_, at) => container(`${service}${at}x`, labels('app', service)));
+  const silent = (_name: string, response: ServerResponse): void => response.flushHeaders();
 
-  it('is refused for more containers than one call follows', async () => {
-    const docker = await start(many(65));
-    await expect(follow(docker)).rejects.toMatchObject({
-      name: 'INVALID_PARAMS',
-      message: expect.stringContaining('services'),
+  /** Follows services with one agent's handler. */
+  function follower(docker: DockerEngine) {
+    const handle = projectLogFollower(docker);
+    const { params } = CATALOGUE['docker.compose.logs'];
+    return (call: CommandContext, service: string) =>
+      handle(params.parse({ project: 'app', services: [service], follow: true }), call);
+  }
+
+  const logIsAskedFor = (count: number) =>
+    eventually(() => {
+      const asked = engine.calls.filter(({ url }) => url.includes('/logs?'));
+      expect(asked).toHaveLength(count);
     });
+
+  it('is refused past the number of containers that all calls together may follow', async () => {
+    const docker = await start([...many(2), ...many(127, 'large')], silent);
+    const follow = follower(docker);
+    const cancel = new AbortController();
+    const first = follow({ ...context, signal: cancel.signal }, 'web');
+    await logIsAskedFor(2);
+    const refusal = { name: 'LIMIT_REACHED', message: expect.stringContaining('services') };
+    await expect(follow(context, 'large')).rejects.toMatchObject(refusal);
+    cancel.abort();
+    await expect(first).rejects.toMatchObject({ name: 'COMMAND_CANCELLED' });
+    const alone = new AbortController();
+    const second = follow({ ...context, signal: alone.signal }, 'large');
+    await logIsAskedFor(129);
+    alone.abort();
+    await expect(second).rejects.toMatchObject({ name: 'COMMAND_CANCELLED' });
   });
 
   it('leaves out those past that which come later, and says so', async () => {
-    const containers = many(64);
-    const docker = await start(containers, (_name, response) => response.flushHeaders());
+    const containers = many(128);
+    const docker = await start(containers, silent);
     const said: string[] = [];
     const cancel = new AbortController();
     const write = async (_stream: string, data: Buffer): Promise<void> => {
       said.push(data.toString());
       cancel.abort();
     };
-    const ending = follow(docker, {
-      ...context,
-      signal: cancel.signal,
-      output: { ...output, write },
-    });
+    const call = { ...context, signal: cancel.signal, output: { ...output, write } };
+    const following = follower(docker)(call, 'web');
     // The first look is over with the first log that is asked for.
-    await eventually(() =>
-      expect(engine.calls.some(({ url }) => url.includes('/logs?'))).toBe(true),
-    );
+    await logIsAskedFor(128);
     containers.push(container('late', labels('app', 'web')));
-    await expect(ending).rejects.toMatchObject({ name: 'COMMAND_CANCELLED' });
-    expect(said).toEqual([expect.stringMatching(/^late \| \[not followed: 64 .*services\]\n$/)]);
+    await expect(following).rejects.toMatchObject({ name: 'COMMAND_CANCELLED' });
+    expect(said).toEqual(['late | [not followed: 128 containers are already]\n']);
   });
 });
 

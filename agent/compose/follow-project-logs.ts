@@ -1,3 +1,4 @@
+import { randomUUID } from 'node:crypto';
 import { setTimeout as delay } from 'node:timers/promises';
 import type { DockerEngine } from '../../docker-engine/docker-engine.ts';
 import { toDockerError } from '../../docker-engine/docker-errors.ts';
@@ -5,7 +6,7 @@ import { CATALOGUE, type ParamsOf, type ResultOf } from '../../protocol/commands
 import { TomoError } from '../../protocol/errors.ts';
 import { COMPOSE_FOLLOWED_MAX_COUNT } from '../../protocol/limits.ts';
 import { readContainerLogs } from '../commands/docker-container-logs.ts';
-import type { CommandContext } from '../commands/handler.ts';
+import type { CommandContext, Handler } from '../commands/handler.ts';
 import { EngineOutage } from '../docker/engine-outage.ts';
 import { type ComposeContainer, listMembers, requireMembers } from './compose-containers.ts';
 import { inPlaceOfLog } from './compose-logs.ts';
@@ -18,17 +19,26 @@ const LOOK_EVERY_MS = 1_000;
 
 /**
  * Passes on the lines of a project's containers as they come, also of those that it gets later, until
- * it has none any more or the time is up.
+ * it has none any more or the time is up. All calls together follow a limited number of containers.
  */
-export async function followProjectLogs(
-  docker: DockerEngine,
-  params: Params,
-  context: CommandContext,
-): Promise<Result> {
-  const members = await requireMembers(docker, params, context.signal);
-  if (members.length > COMPOSE_FOLLOWED_MAX_COUNT) throw tooMany(members.length);
-  const follower = new ProjectFollower(docker, params, context);
-  return await follower.run(members.map(({ container }) => container));
+export function projectLogFollower(docker: DockerEngine): Handler<'docker.compose.logs'> {
+  const followed = new Set<string>();
+  return async (params, context) => {
+    const members = await requireMembers(docker, params, context.signal);
+    if (members.length + followed.size > COMPOSE_FOLLOWED_MAX_COUNT) {
+      throw tooMany(members.length, followed.size);
+    }
+    const follower = new ProjectFollower({ docker, params, context, followed });
+    return await follower.run(members.map(({ container }) => container));
+  };
+}
+
+interface FollowerOptions {
+  readonly docker: DockerEngine;
+  readonly params: Params;
+  readonly context: CommandContext;
+  /** What this and other calls follow. */
+  readonly followed: Set<string>;
 }
 
 /** Where to begin in a container's log. */
@@ -37,6 +47,7 @@ type From = { readonly tail: number } | { readonly since: number };
 class ProjectFollower {
   readonly #docker: DockerEngine;
   readonly #params: Params;
+  readonly #followed: Set<string>;
   readonly #context: CommandContext;
   readonly #lines: NamedLines;
   readonly #ending = new AbortController();
@@ -47,10 +58,11 @@ class ProjectFollower {
   #gaps = 0;
   #fault: unknown;
 
-  constructor(docker: DockerEngine, params: Params, context: CommandContext) {
+  constructor({ docker, params, context, followed }: FollowerOptions) {
     const signal = AbortSignal.any([context.signal, this.#ending.signal]);
     this.#docker = docker;
     this.#params = params;
+    this.#followed = followed;
     this.#lines = new NamedLines(context.output);
     this.#context = { ...context, signal };
     this.#endsAtMs = performance.now() + params.timeout * 1_000;
@@ -113,7 +125,9 @@ class ProjectFollower {
     const say = async (words: string | undefined): Promise<void> => {
       if (words !== undefined) await output.write('stdout', Buffer.from(`${words}\n`));
     };
-    if (this.#running.size >= COMPOSE_FOLLOWED_MAX_COUNT) return await say(NOT_FOLLOWED);
+    if (this.#followed.size >= COMPOSE_FOLLOWED_MAX_COUNT) return await say(NOT_FOLLOWED);
+    const place = randomUUID();
+    this.#followed.add(place);
     const { timestamps } = this.#params;
     const { params: schema } = CATALOGUE['docker.containers.logs'];
     const params = schema.parse({ container: id, follow: true, timestamps, ...from });
@@ -127,6 +141,8 @@ class ProjectFollower {
       // Only before anything was read; the next look begins with it again.
       if (isAway) this.#known.delete(id);
       else await say(inPlaceOfLog(error));
+    } finally {
+      this.#followed.delete(place);
     }
   }
 
@@ -135,13 +151,13 @@ class ProjectFollower {
   }
 }
 
-const NOT_FOLLOWED = `[not followed: ${COMPOSE_FOLLOWED_MAX_COUNT} containers are; choose services]`;
+const NOT_FOLLOWED = `[not followed: ${COMPOSE_FOLLOWED_MAX_COUNT} containers are already]`;
 
-function tooMany(count: number): TomoError {
+function tooMany(count: number, followed: number): TomoError {
   const limit = COMPOSE_FOLLOWED_MAX_COUNT;
   return new TomoError(
-    'INVALID_PARAMS',
-    `${count} containers are more than the ${limit} that can be followed together: choose some of the project's services with the param services.`,
-    { facts: { count, limit } },
+    'LIMIT_REACHED',
+    `This agent follows ${followed} containers for docker.compose.logs; with these ${count} they would be more than ${limit}. Choose some of the project's services with the param services, or end another such call with cancel_command.`,
+    { facts: { count, followed, limit } },
   );
 }

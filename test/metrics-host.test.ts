@@ -30,6 +30,11 @@ const BUSY_MS = 4_000;
 const DATAGRAMS_COUNT = 2_000;
 const DATAGRAM_BYTES = 1_000;
 const hasProc = requirePart('proc', existsSync('/proc/stat') || undefined, 'no /proc (Linux only)');
+const canMake = requirePart(
+  'mount',
+  canMount && (isInstalled('mkfs.ext4') || undefined),
+  'no file system of its own (needs root and mkfs.ext4)',
+);
 const canLink = isRoot() && isInstalled('ip') ? true : undefined;
 const link = requirePart('link', canLink, 'no network link of its own (needs root and ip)');
 
@@ -185,21 +190,18 @@ describe.skipIf(hasProc === undefined)('metrics of a server', () => {
     expect(mounts.length).toBeGreaterThan(0);
   });
 
-  it.skipIf(canMount === undefined || !isInstalled('mkfs.ext4'))(
-    'tell of a disk that is mounted, at its own place',
-    async () => {
-      const image = join(started.directory(), 'disk');
-      const place = started.directory();
-      await writeFile(image, '');
-      await truncate(image, 64 * 1024 * 1024);
-      await runProgram('mkfs.ext4', '-q', image);
-      await runProgram('mount', '-o', 'loop', image, place);
-      onTestFinished(async () => void (await runProgram('umount', '--lazy', place)));
-      await writeFile(join(place, 'content'), Buffer.alloc(20 * 1024 * 1024));
-      await runProgram('sync', '-f', place);
-      expect(await expectAsDf()).toContain(place);
-    },
-  );
+  it.skipIf(canMake === undefined)('tell of a disk that is mounted, at its own place', async () => {
+    const image = join(started.directory(), 'disk');
+    const place = started.directory();
+    await writeFile(image, '');
+    await truncate(image, 64 * 1024 * 1024);
+    await runProgram('mkfs.ext4', '-q', image);
+    await runProgram('mount', '-o', 'loop', image, place);
+    onTestFinished(async () => void (await runProgram('umount', '--lazy', place)));
+    await writeFile(join(place, 'content'), Buffer.alloc(20 * 1024 * 1024));
+    await runProgram('sync', '-f', place);
+    expect(await expectAsDf()).toContain(place);
+  });
 
   it.skipIf(link === undefined)(
     'count what goes over its interfaces as /proc/net/dev does',

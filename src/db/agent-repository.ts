@@ -34,14 +34,8 @@ import {
   tokensDue,
 } from './agent-tokens.ts';
 import type { Connection } from './connection.ts';
-import {
-  agentContainerMetrics,
-  agentEvents,
-  agentMetrics,
-  agents,
-  registrationCodes,
-  servers,
-} from './schema.ts';
+import { agentContainerMetrics, agentMetrics } from './metrics-tables.ts';
+import { agentEvents, agents, registrationCodes, servers } from './schema.ts';
 
 type AgentChanges = Partial<typeof agents.$inferInsert>;
 

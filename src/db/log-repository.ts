@@ -3,7 +3,7 @@ import { z } from 'zod';
 import type { Connection } from './connection.ts';
 import { LogPlaces, PlaceTable } from './log-places.ts';
 import { splitBySpan } from './log-spans.ts';
-import { logBatches, logEpochs, logPositions } from './schema.ts';
+import { logBatches, logEpochs, logPositions } from './log-tables.ts';
 
 /** A batch of lines as an agent pushes it; times in nanoseconds since the epoch, as text. */
 export interface NewLogBatch {

@@ -3,7 +3,7 @@ import { expect, it } from 'vitest';
 import { type DatabaseHandle, temporaryDatabase } from '../../test/support/temporary-database.ts';
 import { MetricsRepository } from './metrics-repository.ts';
 import { MEAN_MAX_AGE_MS, MEAN_SECONDS, RAW_MAX_AGE_MS } from './metrics-roll-up.ts';
-import { agentContainerMetrics, agentMetrics } from './schema.ts';
+import { agentContainerMetrics, agentMetrics } from './metrics-tables.ts';
 
 const MEAN_MS = MEAN_SECONDS * 1_000;
 const START = 1_000 * MEAN_MS;

@@ -1,7 +1,7 @@
 import { and, desc, eq, sql } from 'drizzle-orm';
 import type { Connection } from './connection.ts';
 import { MEAN_SECONDS, RAW, rollUp } from './metrics-roll-up.ts';
-import { type agentContainerMetrics, agentMetrics } from './schema.ts';
+import { type agentContainerMetrics, agentMetrics } from './metrics-tables.ts';
 
 /** Rows of all agents together past which the oldest are forgotten, at some 200 bytes each. */
 const METRICS_MAX_ROWS = 2_000_000;

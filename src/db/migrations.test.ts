@@ -10,6 +10,8 @@ import {
 } from '../../test/support/temporary-database.ts';
 import { Connection } from './connection.ts';
 import { openDatabase } from './database.ts';
+import * as logTables from './log-tables.ts';
+import * as metricsTables from './metrics-tables.ts';
 import { migrate } from './migrations.ts';
 import * as schema from './schema.ts';
 
@@ -175,6 +177,9 @@ it('has migrations for everything in the schema', async () => {
   const meta = join(MIGRATIONS_DIR, 'meta');
   const newest = readdirSync(meta).findLast((name) => name.endsWith('_snapshot.json')) ?? '';
   const migrated = JSON.parse(readFileSync(join(meta, newest), 'utf8'));
-  const current = await generateSQLiteDrizzleJson(schema, migrated.id);
+  const current = await generateSQLiteDrizzleJson(
+    { ...schema, ...logTables, ...metricsTables },
+    migrated.id,
+  );
   expect(await generateSQLiteMigration(migrated, current)).toEqual([]);
 });

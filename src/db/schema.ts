@@ -3,7 +3,6 @@ import {
   index,
   integer,
   primaryKey,
-  real,
   sqliteTable,
   text,
   uniqueIndex,
@@ -207,115 +206,5 @@ export const agentEvents = sqliteTable(
     uniqueIndex('idx_agent_events_seq')
       .on(table.agentId, table.instanceId, table.seq)
       .where(sql`${table.seq} IS NOT NULL`),
-  ],
-);
-
-export const agentMetrics = sqliteTable(
-  'agent_metrics',
-  {
-    agentId: text('agent_id').notNull(),
-    /** 0 for a measurement as it came, else the length of time a mean is over. */
-    resolutionSeconds: integer('resolution_seconds').notNull(),
-    at: integer('at').notNull(),
-    cpu: real('cpu').notNull(),
-    memoryUsed: integer('memory_used').notNull(),
-    memoryTotal: integer('memory_total').notNull(),
-    memoryPercent: real('memory_percent').notNull(),
-    diskUsed: integer('disk_used').notNull(),
-    diskTotal: integer('disk_total').notNull(),
-    diskPercent: real('disk_percent').notNull(),
-    containersRunning: integer('containers_running').notNull(),
-    containersStopped: integer('containers_stopped').notNull(),
-    /** From here on null where the agent does not say. */
-    load: real('load'),
-    swapUsed: integer('swap_used'),
-    swapTotal: integer('swap_total'),
-    /** Bytes per second. */
-    networkRx: real('network_rx'),
-    networkTx: real('network_tx'),
-    diskRead: real('disk_read'),
-    diskWrite: real('disk_write'),
-    /** Of the hottest sensor, in degrees Celsius. */
-    temperature: real('temperature'),
-  },
-  (table) => [
-    primaryKey({ columns: [table.agentId, table.resolutionSeconds, table.at] }),
-    index('idx_agent_metrics_resolution_seconds_at').on(table.resolutionSeconds, table.at),
-  ],
-);
-
-/** Log lines of containers as agents push them, many to a row: they are read newest first, and go oldest first. */
-export const logBatches = sqliteTable(
-  'log_batches',
-  {
-    id: integer('id').primaryKey({ autoIncrement: true }),
-    agentId: text('agent_id').notNull(),
-    serverId: text('server_id').notNull(),
-    /** The earliest and the latest of its lines. */
-    firstAt: integer('first_at').notNull(),
-    lastAt: integer('last_at').notNull(),
-    bytes: integer('bytes').notNull(),
-    containers: text('containers').notNull(),
-    lines: text('lines').notNull(),
-  },
-  (table) => [
-    index('idx_log_batches_agent_id_bytes').on(table.agentId, table.id, table.bytes),
-    index('idx_log_batches_last_at').on(table.lastAt, table.id, table.agentId),
-  ],
-);
-
-/** The last line stored of each output of each container, by which lines that come again are known. */
-export const logPositions = sqliteTable(
-  'log_positions',
-  {
-    agentId: text('agent_id').notNull(),
-    containerId: text('container_id').notNull(),
-    stream: text('stream', { enum: ['stdout', 'stderr'] }).notNull(),
-    /** The agent's process that brought it. */
-    epoch: text('epoch').notNull(),
-    /** Nanoseconds since the epoch as text, and how many lines of that time came before. */
-    at: text('at').notNull(),
-    n: integer('n').notNull(),
-    storedAt: integer('stored_at').notNull(),
-  },
-  (table) => [
-    primaryKey({ columns: [table.agentId, table.containerId, table.stream] }),
-    index('idx_log_positions_agent_id_stored_at').on(table.agentId, table.storedAt),
-  ],
-);
-
-/** The last batch of log lines stored of each agent. */
-export const logEpochs = sqliteTable('log_epochs', {
-  agentId: text('agent_id').primaryKey(),
-  epoch: text('epoch').notNull(),
-  batch: integer('batch').notNull(),
-});
-/** As agent_metrics, of the containers that run on the agent's server. */
-export const agentContainerMetrics = sqliteTable(
-  'agent_container_metrics',
-  {
-    agentId: text('agent_id').notNull(),
-    /** Its name, which a container that replaces it takes over. */
-    container: text('container').notNull(),
-    resolutionSeconds: integer('resolution_seconds').notNull(),
-    at: integer('at').notNull(),
-    /** 100 is one processor. */
-    cpu: real('cpu'),
-    memoryUsed: integer('memory_used').notNull(),
-    memoryLimit: integer('memory_limit').notNull(),
-    /** Bytes per second. */
-    networkRx: real('network_rx'),
-    networkTx: real('network_tx'),
-    diskRead: real('disk_read'),
-    diskWrite: real('disk_write'),
-  },
-  (table) => [
-    primaryKey({
-      columns: [table.agentId, table.container, table.resolutionSeconds, table.at],
-    }),
-    index('idx_agent_container_metrics_resolution_seconds_at').on(
-      table.resolutionSeconds,
-      table.at,
-    ),
   ],
 );

@@ -1,15 +1,13 @@
-import { existsSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import Sqlite from 'better-sqlite3';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { z } from 'zod';
+import { commandScene, slowCommand } from './support/command-scene.ts';
 import { commandRows, exec, inFlight } from './support/commands.ts';
-import { FaultProxy } from './support/fault-proxy.ts';
 import { eventually } from './support/hub.ts';
-import { type InstalledAgent, installAgent } from './support/installed-agent.ts';
 import type { TestClient } from './support/mcp-client.ts';
-import { type Program, Started } from './support/processes.ts';
-import { connect, startServer, type TomoServer } from './support/tomo.ts';
+import { Started } from './support/processes.ts';
+import { connect, startServer } from './support/tomo.ts';
 
 const SERVER_ID = 'web-1';
 const ANSWER_LOST = 1013;
@@ -21,25 +19,6 @@ beforeEach(() => {
 afterEach(async () => {
   await started[Symbol.asyncDispose]();
 });
-
-interface Scene {
-  readonly server: TomoServer;
-  readonly client: TestClient;
-  readonly installed: InstalledAgent;
-  readonly proxy: FaultProxy;
-  readonly agent: Program;
-}
-
-/** A server and an agent, each a process, and a proxy between them. */
-async function scene(): Promise<Scene> {
-  const server = await startServer(started);
-  const client = await connect(started, 'v2-auto', server.http);
-  const proxy = await FaultProxy.start(server.port);
-  started.defer(() => proxy[Symbol.asyncDispose]());
-  const installed = await installAgent(started, { url: proxy.url }, client, SERVER_ID);
-  const agent = await installed.start();
-  return { server, client, installed, proxy, agent };
-}
 
 const historySchema = z.object({
   commands: z.array(
@@ -64,26 +43,12 @@ async function eventuallyEnded(client: TestClient, end: object): Promise<void> {
   await eventually(async () => expect(await history(client)).toMatchObject(end));
 }
 
-/** A command that takes some seconds, ends when a test lets it, and leaves a line for each run. */
-function slowCommand(): {
-  readonly command: string;
-  readonly release: string;
-  readonly runs: string;
-} {
-  const directory = started.directory();
-  const [release, runs] = [join(directory, 'release'), join(directory, 'runs')];
-  const command = `echo run >> ${runs}; while [ ! -e ${release} ]; do sleep 0.05; done; echo done`;
-  return { command, release, runs };
-}
-
 describe('a command under way', () => {
   it('ends succeeded in the history when the hub was killed meanwhile', async () => {
-    const { server, client, agent } = await scene();
-    const runs = join(started.directory(), 'runs');
-    const lost = exec(client, SERVER_ID, `echo run >> ${runs}; sleep 3; echo done`).catch(
-      () => undefined,
-    );
-    await eventually(() => expect(existsSync(runs)).toBe(true));
+    const { server, client, agent } = await commandScene(started);
+    const { command, begun, runs } = slowCommand(started, 3);
+    const lost = exec(client, SERVER_ID, command).catch(() => undefined);
+    await begun();
     const before = agent.lineCount();
     await server.program.stop('SIGKILL');
     await lost;
@@ -92,16 +57,16 @@ describe('a command under way', () => {
     const later = await connect(started, 'v2-auto', again.http);
     await agent.line('"connected"', before);
     await eventuallyEnded(later, { status: 'succeeded', result_bytes: expect.any(Number) });
-    expect(readFileSync(runs, 'utf8')).toBe('run\n');
+    expect(runs()).toBe(1);
     expect(commandRows(server.dataDir, 'system.exec')[0]?.duration_ms).toBeGreaterThan(2_900);
   });
 
   it('is detached when the agent’s connection is cut, and succeeded when it is back', async () => {
-    const { client, proxy, server } = await scene();
-    const { command, release, runs } = slowCommand();
+    const { client, proxy, server } = await commandScene(started);
+    const { command, begun, release, runs } = slowCommand(started);
     const sent = exec(client, SERVER_ID, command);
     await inFlight(server, 1);
-    await eventually(() => expect(existsSync(runs)).toBe(true));
+    await begun();
     proxy.cut();
     expect(await sent).toMatchObject({
       status: 'detached',
@@ -112,16 +77,16 @@ describe('a command under way', () => {
     });
     expect(await history(client)).toMatchObject({ status: 'detached' });
     // Ended only now, so that nothing but its answer can have ended the row.
-    writeFileSync(release, '');
+    release();
     await eventuallyEnded(client, { status: 'succeeded' });
-    expect(readFileSync(runs, 'utf8')).toBe('run\n');
+    expect(runs()).toBe(1);
   });
 
   it('fails when its agent was killed, as soon as the next process comes', async () => {
-    const { client, installed, agent } = await scene();
-    const { command, runs } = slowCommand();
+    const { client, installed, agent } = await commandScene(started);
+    const { command, begun } = slowCommand(started);
     const sent = exec(client, SERVER_ID, command);
-    await eventually(() => expect(existsSync(runs)).toBe(true));
+    await begun();
     await agent.stop('SIGKILL');
     expect(await sent).toMatchObject({ status: 'detached' });
     expect(await history(client)).toMatchObject({ status: 'detached' });
@@ -132,14 +97,14 @@ describe('a command under way', () => {
 
 describe('an answer that the hub got but did not store before it was killed', () => {
   it('is brought again and stored once', async () => {
-    const { server, client, agent, proxy } = await scene();
-    const { command, release, runs } = slowCommand();
+    const { server, client, agent, proxy } = await commandScene(started);
+    const { command, begun, release, runs } = slowCommand(started);
     const sent = exec(client, SERVER_ID, command);
-    await eventually(() => expect(existsSync(runs)).toBe(true));
+    await begun();
     const lock = new Sqlite(join(server.dataDir, 'tomo.db'));
     started.defer(() => void lock.close());
     lock.exec('BEGIN IMMEDIATE');
-    writeFileSync(release, '');
+    release();
     expect(await sent).toMatchObject({ status: 'succeeded' });
     let before = agent.lineCount();
     await server.program.stop('SIGKILL');
@@ -162,6 +127,6 @@ describe('an answer that the hub got but did not store before it was killed', ()
       }),
     );
     expect(commandRows(server.dataDir, 'system.exec')).toEqual([row]);
-    expect(readFileSync(runs, 'utf8')).toBe('run\n');
+    expect(runs()).toBe(1);
   });
 });

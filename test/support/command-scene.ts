@@ -5,7 +5,7 @@ import { z } from 'zod';
 import { commandRows } from './commands.ts';
 import { FaultProxy } from './fault-proxy.ts';
 import { eventually } from './hub.ts';
-import { installAgent } from './installed-agent.ts';
+import { type InstalledAgent, installAgent } from './installed-agent.ts';
 import type { ClientKind, TestClient } from './mcp-client.ts';
 import type { Program, Started } from './processes.ts';
 import { connect, startServer, type TomoServer } from './tomo.ts';
@@ -17,6 +17,7 @@ export interface Scene {
   readonly server: TomoServer;
   readonly client: TestClient;
   readonly proxy: FaultProxy;
+  readonly installed: InstalledAgent;
   readonly agent: Program;
 }
 
@@ -27,7 +28,7 @@ export async function commandScene(started: Started, kind: ClientKind = 'v2-auto
   const proxy = await FaultProxy.start(server.port);
   started.defer(() => proxy[Symbol.asyncDispose]());
   const installed = await installAgent(started, { url: proxy.url }, client, SERVER_ID);
-  return { started, server, client, proxy, agent: await installed.start() };
+  return { started, server, client, proxy, installed, agent: await installed.start() };
 }
 
 export const answerSchema = z.looseObject({
@@ -80,7 +81,8 @@ export interface SlowCommand {
 export function slowCommand(started: Started, seconds = 0): SlowCommand {
   const directory = started.directory();
   const [release, runs] = [join(directory, 'release'), join(directory, 'runs')];
-  const wait = `while [ ! -e ${release} ]; do sleep 0.05; done`;
+  // Where an agent was killed nobody else ends it.
+  const wait = `while [ -e ${directory} ] && [ ! -e ${release} ]; do sleep 0.05; done`;
   return {
     command: `echo run >> ${runs}; echo begun; ${seconds > 0 ? `sleep ${seconds}` : wait}; echo done`,
     begun: () => eventually(() => expect(existsSync(runs)).toBe(true)),

@@ -28,12 +28,14 @@ export const logLineSchema = z.object({
   stream: z.enum(['stdout', 'stderr']),
   /** When the engine took it. */
   at: nanoseconds,
-  /** How many lines of that container, stream and time came before it. */
+  /** Rises among the lines of one container, stream and time; the same whenever the log is read. */
   n: z.int().nonnegative().default(0),
   /** Without the line end, any characters. */
   text: z.string().max(COLLECTED_LINE_MAX_BYTES),
   /** The line was longer. */
   cut: z.literal(true).optional(),
+  /** No line of the container: a word of the agent's that lines before this place are lost. */
+  lost: z.literal(true).optional(),
 });
 
 /** Which batch it is. */
@@ -61,10 +63,3 @@ export type LogLine = z.infer<typeof logLineSchema>;
 
 /** Params of `logs.ack`: this batch and all before it are stored. */
 export const logsAckSchema = z.object({ batch: z.int().positive() });
-
-/** Which of two times is later: above 0 if it is the first. */
-export function compareNanoseconds(one: string, other: string): number {
-  if (one.length !== other.length) return one.length - other.length;
-  if (one === other) return 0;
-  return one > other ? 1 : -1;
-}

@@ -1,5 +1,4 @@
 import type { Readable } from 'node:stream';
-import { z } from 'zod';
 import type { DockerEngine } from '../../docker-engine/docker-engine.ts';
 import { toDockerError } from '../../docker-engine/docker-errors.ts';
 import { readReply } from '../../docker-engine/docker-reply.ts';
@@ -7,12 +6,19 @@ import type { ParamsOf } from '../../protocol/commands/catalogue.ts';
 import { readTimeSpan } from '../../protocol/commands/time-param.ts';
 import { TomoError } from '../../protocol/errors.ts';
 import { LOG_RESULT_MAX_BYTES } from '../../protocol/limits.ts';
-import { type ContainerLog, logParser, logRequest } from '../docker/container-log.ts';
-import { LineWriter } from '../docker/line-writer.ts';
+import {
+  type ContainerLog,
+  formOfLog,
+  loggedContainerSchema,
+  logParser,
+  logRequest,
+} from '../docker/container-log.ts';
+import { EngineOutage } from '../docker/engine-outage.ts';
+import { LineWriter, writeLines } from '../docker/line-writer.ts';
 import { LogFollower } from '../docker/log-follower.ts';
 import { LogLines } from '../docker/log-lines.ts';
 import type { LogMessage } from '../docker/log-messages.ts';
-import { rotatesAtBytes } from '../docker/log-pace.ts';
+import { LogPosition } from '../docker/log-position.ts';
 import { timeLimited } from '../docker/time-limited.ts';
 import { NewestOutput } from '../shell/newest-output.ts';
 import type { CommandContext, Handler } from './handler.ts';
@@ -37,16 +43,6 @@ export function readContainerLogs(docker: DockerEngine): Handler<'docker.contain
   };
 }
 
-const containerSchema = z.object({
-  Id: z.string(),
-  Config: z.object({ Tty: z.boolean() }),
-  HostConfig: z.object({
-    LogConfig: z
-      .object({ Type: z.string(), Config: z.record(z.string(), z.string()).nullish() })
-      .nullish(),
-  }),
-});
-
 async function lookUp(
   docker: DockerEngine,
   { container, tail, stdout, stderr, ...params }: Params,
@@ -55,18 +51,15 @@ async function lookUp(
   const { since, until } = readTimeSpan(params);
   const subject = { kind: 'container', name: container } as const;
   const reply = await docker.request({ path: `/containers/${container}/json`, subject, signal });
-  const { Id, Config, HostConfig } = readReply(containerSchema, reply);
-  const isTerminal = Config.Tty;
-  if (!stdout && (!stderr || isTerminal)) {
+  const form = formOfLog(readReply(loggedContainerSchema, reply));
+  if (!stdout && (!stderr || form.isTerminal)) {
     throw wrongParams(
       stderr
         ? 'This container has a terminal, whose one output is stdout: leave "stdout": false out.'
         : 'Without stdout and stderr there is nothing to read: leave one of them true.',
     );
   }
-  const { Type = '', Config: settings } = HostConfig.LogConfig ?? {};
-  const rotatesAt = rotatesAtBytes({ Type, Config: settings ?? {} });
-  return { container: Id, isTerminal, rotatesAt, stdout, stderr, tail, since, until };
+  return { ...form, stdout, stderr, tail, since, until };
 }
 
 function wrongParams(message: string): TomoError {
@@ -104,11 +97,23 @@ function fromLineStart(text: string): string {
 
 function follow(docker: DockerEngine, log: ContainerLog, lines: LogLines, context: CommandContext) {
   const writer = new LineWriter(context);
-  const follower = new LogFollower(docker, log, lines, writer, context);
+  const position = new LogPosition({
+    mayRepeat: log.rotatesAt !== undefined,
+    isTail: log.tail !== undefined,
+  });
+  const follower = new LogFollower({
+    docker,
+    log,
+    position,
+    sink: writeLines(lines, writer),
+    outage: new EngineOutage(context),
+    signal: context.signal,
+    bearsFirstRefusal: false,
+  });
   const subject = { kind: 'container', name: log.container } as const;
   return {
     run: () => follower.run(),
-    figures: () => ({ ...writer.written, ...(follower.gaps > 0 && { gaps: follower.gaps }) }),
+    figures: () => ({ ...writer.written, ...(position.gaps > 0 && { gaps: position.gaps }) }),
     toError: (error: unknown) => toDockerError(error, subject, context.signal),
   };
 }

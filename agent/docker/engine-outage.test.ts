@@ -49,6 +49,15 @@ describe('EngineOutage', () => {
     });
   });
 
+  it('tries at once when it is told to hurry, and waits again after that', async () => {
+    const { context } = listeningContext();
+    const outage = new EngineOutage(context, { firstDelayMs: 600_000, maxDelayMs: 600_000 });
+    const outlasted = outage.outlast(failing(away, away));
+    const hurrying = setInterval(() => outage.hurry(), 5);
+    expect(await outlasted).toBe(3);
+    clearInterval(hurrying);
+  });
+
   it('ends its wait when it is aborted', async () => {
     const { context } = listeningContext();
     const controller = new AbortController();

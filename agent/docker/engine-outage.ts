@@ -2,23 +2,26 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { TomoError } from '../../protocol/errors.ts';
 import type { CommandContext } from '../commands/handler.ts';
 
+/** Who waits, and who is told of it. */
+export interface Waiting {
+  readonly signal: AbortSignal;
+  readonly output: Pick<CommandContext['output'], 'progress'>;
+}
+
 const DELAYS = { firstDelayMs: 250, maxDelayMs: 5_000 };
 // An engine that starts answers so for a while; one that goes on has another fault.
 const REFUSALS_MAX_COUNT = 20;
 
-interface Told extends Pick<CommandContext, 'signal'> {
-  readonly output: Pick<CommandContext['output'], 'progress'>;
-}
-
 /** Outlasts an engine that is away or restarts; the caller is told once when it goes and when it is back. */
 export class EngineOutage {
   readonly #signal: AbortSignal;
-  readonly #output: Pick<CommandContext['output'], 'progress'>;
+  readonly #output: Waiting['output'];
   readonly #delays: typeof DELAYS;
   #failures = 0;
   #refusals = 0;
+  #hurrying = new AbortController();
 
-  constructor({ signal, output }: Told, delays = DELAYS) {
+  constructor({ signal, output }: Waiting, delays = DELAYS) {
     this.#signal = signal;
     this.#output = output;
     this.#delays = delays;
@@ -54,7 +57,16 @@ export class EngineOutage {
     const { firstDelayMs, maxDelayMs } = this.#delays;
     const delayMs = Math.min(maxDelayMs, firstDelayMs * 2 ** this.#failures);
     this.#failures += 1;
-    await delay(delayMs, undefined, { signal: this.#signal });
+    const { signal: hurried } = this.#hurrying;
+    const either = AbortSignal.any([this.#signal, hurried]);
+    await delay(delayMs, undefined, { signal: either }).catch(() => undefined);
+    this.#signal.throwIfAborted();
+  }
+
+  /** The engine is back, as it seems: tries at once what waits. */
+  hurry(): void {
+    this.#hurrying.abort();
+    this.#hurrying = new AbortController();
   }
 
   #mayPass({ name, facts }: TomoError): boolean {

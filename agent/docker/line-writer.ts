@@ -1,5 +1,6 @@
 import type { CommandContext } from '../commands/handler.ts';
-import type { LogLine } from './log-lines.ts';
+import type { LogSink } from './log-follower.ts';
+import type { LogLine, LogLines } from './log-lines.ts';
 import { orAborted } from './or-aborted.ts';
 
 /** Writes lines to a command's output, joined where they are of one source, and counts them. */
@@ -34,4 +35,12 @@ export class LineWriter {
     this.#bytes += data.length;
     await orAborted(output.write(source, data), signal);
   }
+}
+
+/** Writes what `lines` makes of a log's messages. */
+export function writeLines(lines: LogLines, writer: LineWriter): LogSink {
+  return {
+    take: (messages) => writer.write(messages.flatMap((message) => lines.take(message) ?? [])),
+    end: () => writer.write(lines.end('\n')),
+  };
 }

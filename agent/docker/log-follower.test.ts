@@ -4,9 +4,11 @@ import { DockerEngine } from '../../docker-engine/docker-engine.ts';
 import { listeningContext } from '../../test/support/command-context.ts';
 import { json, startScriptedEngine } from '../../test/support/scripted-engine.ts';
 import type { ContainerLog } from './container-log.ts';
-import { LineWriter } from './line-writer.ts';
-import { LogFollower } from './log-follower.ts';
+import { EngineOutage } from './engine-outage.ts';
+import { LineWriter, writeLines } from './line-writer.ts';
+import { LogFollower, type LogFollowerOptions } from './log-follower.ts';
 import { LogLines } from './log-lines.ts';
+import { LogPosition } from './log-position.ts';
 
 const LOG: ContainerLog = {
   container: 'c1',
@@ -23,12 +25,12 @@ type Answer = (response: ServerResponse) => void;
 
 /** A line of a second of a time long past. */
 const line = (second: number) => `2020-01-01T00:00:${String(second).padStart(2, '0')}Z ${second}\n`;
-const lines = (...seconds: number[]) => seconds.map(line).join('');
+const linesOf = (...seconds: number[]) => seconds.map(line).join('');
 
 const ending =
   (...seconds: number[]): Answer =>
   (response) =>
-    response.end(lines(...seconds));
+    response.end(linesOf(...seconds));
 const breaking =
   (text: string): Answer =>
   (response) =>
@@ -39,7 +41,12 @@ const refusing =
     json(response, status, { message: 'the words' });
 
 /** Follows a log of which the engine answers so, one time after the other; then it is not there any more. */
-async function follow(answers: Answer[], log: Partial<ContainerLog> = {}, runs = [1]) {
+async function follow(
+  answers: Answer[],
+  log: Partial<ContainerLog> = {},
+  runs = [1],
+  options: Partial<LogFollowerOptions<'stopped'>> & { readonly isStopped?: boolean } = {},
+) {
   const asked: URLSearchParams[] = [];
   let looks = 0;
   await using engine = await startScriptedEngine(({ url }, response) => {
@@ -53,25 +60,36 @@ async function follow(answers: Answer[], log: Partial<ContainerLog> = {}, runs =
     } else {
       const StartedAt = `run ${runs[Math.min(looks, runs.length - 1)]}`;
       looks += 1;
-      json(response, 200, { State: { StartedAt, Running: true, Restarting: false } });
+      const Running = options.isStopped !== true;
+      json(response, 200, { State: { StartedAt, Running, Restarting: false } });
     }
   });
   const { context, written, steps } = listeningContext();
-  const follower = new LogFollower(
-    new DockerEngine(engine.host),
-    { ...LOG, ...log },
-    new LogLines({ ignoreCase: false, timestamps: false }),
-    new LineWriter(context),
-    context,
-  );
+  const position = new LogPosition({
+    mayRepeat: log.rotatesAt !== undefined,
+    isTail: log.tail !== undefined,
+  });
+  const lines = new LogLines({ ignoreCase: false, timestamps: false });
+  const follower = new LogFollower<'stopped'>({
+    docker: new DockerEngine(engine.host),
+    log: { ...LOG, ...log },
+    position,
+    sink: writeLines(lines, new LineWriter(context)),
+    outage: new EngineOutage(context),
+    signal: context.signal,
+    bearsFirstRefusal: false,
+    ...options,
+  });
   const ended = await follower.run();
   const text = written.map((piece) => piece.text).join('');
-  return { ended, text, asked, gaps: follower.gaps, steps: steps.map(({ message }) => message) };
+  const { length: looksCount } = engine.calls.filter(({ url }) => !url.includes('/logs'));
+  const told = { gaps: position.gaps, steps: steps.map(({ message }) => message) };
+  return { ended, text, asked, looksCount, ...told };
 }
 
 describe('LogFollower', () => {
   it('asks again from where a broken connection left it, in the middle of a line too', async () => {
-    const broken = breaking(`${lines(1, 2)}2020-01-01T00:00:03Z hal`);
+    const broken = breaking(`${linesOf(1, 2)}2020-01-01T00:00:03Z hal`);
     const { text, asked, ended, steps } = await follow([broken, ending(1, 2, 3), ending(2, 3, 4)]);
     expect(text).toBe('1\n2\n3\n4\n');
     expect(ended).toBe('container_removed');
@@ -143,6 +161,48 @@ describe('LogFollower', () => {
     const { asked, text } = await follow(answers, { rotatesAt: 100 });
     expect(text).toBe(last.map((second) => `${second}\n`).join(''));
     expect(asked.map((query) => query.get('follow'))).toEqual(['false', 'true', 'false']);
+  });
+
+  it('leaves what it follows where a file can be missing, and reads that first', async () => {
+    const now = Date.now();
+    const at = (agoMs: number) => `${new Date(now - agoMs).toISOString()} ${agoMs}\n`;
+    const ago = (...times: number[]) => times.map(at).join('');
+    // As much as fills what is between engine and reader, and is old when it comes.
+    const waited = Array.from({ length: 20_000 }, (_, index) => 5_000 - index * 0.15);
+    const skipping: Answer = (response) => response.write(ago(5_010, ...waited, 1_000, 990));
+    const answers: Answer[] = [
+      (response) => response.end(ago(5_010)),
+      skipping,
+      (response) => response.end(ago(...waited.slice(-50), 1_500, 1_000, 990)),
+    ];
+    const { asked, text, gaps } = await follow(answers, { rotatesAt: 1e8 });
+    expect(text).toBe([5_010, ...waited, 1_500, 1_000, 990].map((ms) => `${ms}\n`).join(''));
+    expect(asked.map((query) => query.get('follow'))).toEqual(['false', 'true', 'false']);
+    expect(gaps).toBe(0);
+  });
+
+  it('ends with the run of the container if it is to, and asks for nothing more then', async () => {
+    const answers = [ending(1), ending(1, 2), ending(1, 2)];
+    const options = { endOfRun: 'stopped', isStopped: true } as const;
+    const { ended, text, asked, looksCount } = await follow(answers, {}, [1], options);
+    expect({ ended, text }).toEqual({ ended: 'stopped', text: '1\n2\n' });
+    expect(asked).toHaveLength(2);
+    expect(looksCount).toBe(2);
+  });
+
+  it('bears a first refusal if it is to', async () => {
+    const options = { bearsFirstRefusal: true };
+    const { text } = await follow([refusing(500), ending(1)], {}, [1], options);
+    expect(text).toBe('1\n');
+  });
+
+  it('never asks for what is older than it was to begin with', async () => {
+    const since = 1_577_836_801_500_000_000n;
+    const { asked } = await follow([breaking(line(2)), ending(2)], { since });
+    expect(asked.map((query) => query.get('since'))).toEqual([
+      '1577836801.500000000',
+      '1577836801.500000000',
+    ]);
   });
 
   it('counts how often lines were gone before they were read', async () => {

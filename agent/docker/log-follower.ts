@@ -5,15 +5,35 @@ import type { DockerEngine } from '../../docker-engine/docker-engine.ts';
 import { isMissing } from '../../docker-engine/docker-errors.ts';
 import { readReply } from '../../docker-engine/docker-reply.ts';
 import { TomoError } from '../../protocol/errors.ts';
-import type { CommandContext } from '../commands/handler.ts';
 import { type ContainerLog, logParser, logRequest } from './container-log.ts';
-import { EngineOutage } from './engine-outage.ts';
+import type { EngineOutage } from './engine-outage.ts';
 import { nowNanos } from './engine-time.ts';
-import type { LineWriter } from './line-writer.ts';
-import type { LogLine, LogLines } from './log-lines.ts';
-import type { LogMessage, UnendedLine } from './log-messages.ts';
+import type { LogMessage } from './log-messages.ts';
 import { LogPace } from './log-pace.ts';
-import { LogPosition } from './log-position.ts';
+import type { LogPosition, NewMessage } from './log-position.ts';
+
+/** Where messages go. */
+export interface LogSink {
+  /** Resolves when there is room for more; rejects with the signal's reason, also while it waits for room. */
+  take(messages: readonly NewMessage[]): Promise<void>;
+  /** Lines that were begun get no other end: the container has stopped. */
+  end(): Promise<void>;
+}
+
+/** `E`: what `run` answers when the container has stopped, if it is to end then. */
+export interface LogFollowerOptions<E extends string> {
+  readonly docker: DockerEngine;
+  readonly log: ContainerLog;
+  /** Where to begin, if anything was read before, and how far it has come. */
+  readonly position: LogPosition;
+  readonly sink: LogSink;
+  readonly outage: EngineOutage;
+  readonly signal: AbortSignal;
+  /** Left out, it waits for the container's next start. */
+  readonly endOfRun?: E;
+  /** Whether a log that the engine refuses at first is borne as one that it refuses later. */
+  readonly bearsFirstRefusal: boolean;
+}
 
 /** `ended`: the engine had no more. `cut`: it went away. `behind`: left, see LogPace. */
 type Outcome = 'ended' | 'cut' | 'behind' | 'until';
@@ -26,55 +46,35 @@ interface Run {
 // Short at first: a container that removes itself is not there for long.
 const POLL_FIRST_MS = 20;
 const POLL_MS = 500;
+/** A container whose removal has failed is there for ever, and refuses. */
+const GOING_MAX_MS = 60_000;
 /** Lines are written a little after they are stamped. */
 const UNTIL_GRACE_NANOS = 300_000_000n;
 const TIMER_MAX_MS = 2 ** 31 - 1;
 
 /**
  * Passes a container's log on and goes on with it over restarts of the container and the engine: each
- * line once and in order. Reads no faster than the writer takes.
+ * message once and in order. Reads no faster than the sink takes.
  */
-export class LogFollower {
-  readonly #docker: DockerEngine;
-  readonly #log: ContainerLog;
-  readonly #lines: LogLines;
-  readonly #writer: LineWriter;
-  readonly #context: Pick<CommandContext, 'signal' | 'output'>;
-  readonly #outage: EngineOutage;
-  readonly #position: LogPosition;
+export class LogFollower<E extends string = never> {
+  readonly #options: LogFollowerOptions<E>;
   /** How much of the log so far is wanted, as long as nothing of it was read. */
   #tail: number | undefined;
   /** Whether to read what is there before following: a log that rotates is then read from all its files. */
   #catchesUp: boolean;
-  #unended: UnendedLine | undefined;
   /** Whether the engine ever let this log be read. */
-  #wasRead = false;
+  #wasRead: boolean;
+  #goingMs = POLL_MS;
 
-  constructor(
-    docker: DockerEngine,
-    log: ContainerLog,
-    lines: LogLines,
-    writer: LineWriter,
-    context: Pick<CommandContext, 'signal' | 'output'>,
-  ) {
-    this.#docker = docker;
-    this.#log = log;
-    this.#lines = lines;
-    this.#writer = writer;
-    this.#context = context;
-    this.#outage = new EngineOutage(context);
-    this.#position = new LogPosition({ mayRepeat: log.rotatesAt !== undefined });
-    this.#tail = log.tail;
-    this.#catchesUp = log.rotatesAt !== undefined;
-  }
-
-  /** How often lines were lost because the engine had removed them before they were read. */
-  get gaps(): number {
-    return this.#position.gaps;
+  constructor(options: LogFollowerOptions<E>) {
+    this.#options = options;
+    this.#tail = options.log.tail;
+    this.#catchesUp = options.log.rotatesAt !== undefined;
+    this.#wasRead = options.bearsFirstRefusal;
   }
 
   /** Resolves when there is nothing to come any more; rejects with the signal's reason. */
-  async run(): Promise<'container_removed' | 'until'> {
+  async run(): Promise<'container_removed' | 'until' | E> {
     if (this.#tail === 0) await this.#passOver();
     for (;;) {
       const run = await this.#inspect();
@@ -86,7 +86,10 @@ export class LogFollower {
       if (outcome === 'behind') this.#catchesUp = true;
       else if (outcome === 'cut') this.#catchesUp = isCatchingUp;
       else if (outcome === 'ended' && isLast) return await this.#end('until');
-      else if (outcome === 'ended' && !isCatchingUp) await this.#nextRun(run);
+      else if (outcome === 'ended' && !isCatchingUp) {
+        const over = await this.#awaitMore(run);
+        if (over !== undefined) return over;
+      }
     }
   }
 
@@ -97,39 +100,42 @@ export class LogFollower {
   }
 
   async #end<T>(how: T): Promise<T> {
-    await this.#writer.write(this.#lines.end('\n'));
+    await this.#options.sink.end();
     return how;
   }
 
-  /** Waits until the container may have written more. */
-  async #nextRun(before: Run): Promise<void> {
+  /** Waits until the container may have written more; answers the end of its run if that is the end. */
+  async #awaitMore(before: Run): Promise<E | undefined> {
+    const { sink, signal, endOfRun } = this.#options;
     let isRead = false;
     for (let delayMs = POLL_FIRST_MS; ; delayMs = Math.min(POLL_MS, 2 * delayMs)) {
       const run = await this.#inspect();
-      if (run === undefined || run.startedAt !== before.startedAt || this.#isPast()) return;
+      if (run === undefined || run.startedAt !== before.startedAt || this.#isPast()) {
+        return undefined;
+      }
       if (!run.isRunning && !isRead) {
         // The engine can end what it sends before the container's last words are in the log.
         isRead = (await this.#read(false, true)) === 'ended';
-        if (isRead) await this.#writer.write(this.#lines.end('\n'));
+        if (isRead) await sink.end();
+        if (isRead && endOfRun !== undefined) return endOfRun;
       }
-      await delay(delayMs, undefined, { signal: this.#context.signal });
-      if (run.isRunning && delayMs === POLL_MS) return;
+      await delay(delayMs, undefined, { signal });
+      if (run.isRunning && delayMs === POLL_MS) return undefined;
     }
   }
 
   #isPast(): boolean {
-    const { until } = this.#log;
+    const { until } = this.#options.log;
     return until !== undefined && until + UNTIL_GRACE_NANOS <= nowNanos();
   }
 
   /** Undefined for a container that is not there any more. */
   async #inspect(): Promise<Run | undefined> {
-    const path = `/containers/${this.#log.container}/json`;
-    const { signal } = this.#context;
+    const { docker, log, outage, signal } = this.#options;
+    const path = `/containers/${log.container}/json`;
+    const subject = { kind: 'container', name: log.container } as const;
     try {
-      const reply = await this.#outage.outlast(() =>
-        this.#docker.request({ path, subject: this.#subject(), signal }),
-      );
+      const reply = await outage.outlast(() => docker.request({ path, subject, signal }));
       const { State } = readReply(stateSchema, reply);
       return { startedAt: State.StartedAt, isRunning: State.Running && !State.Restarting };
     } catch (error) {
@@ -139,18 +145,17 @@ export class LogFollower {
   }
 
   async #read(follow: boolean, passesOn: boolean): Promise<Outcome> {
-    const { signal } = this.#context;
-    using until = new UntilTimer(this.#log.until);
-    const since = this.#position.since ?? this.#log.since;
+    const { docker, log, position, outage, signal } = this.#options;
+    using until = new UntilTimer(log.until);
     const request = {
-      ...logRequest({ ...this.#log, since, tail: this.#tail }, follow),
+      ...logRequest({ ...log, since: later(position.since, log.since), tail: this.#tail }, follow),
       signal: AbortSignal.any([signal, until.signal]),
     };
     try {
-      return await this.#docker.stream(request, (bytes) => {
-        this.#outage.over();
+      return await docker.stream(request, (bytes) => {
+        outage.over();
         this.#wasRead = true;
-        if (this.#position.since !== undefined) this.#position.again();
+        if (position.since !== undefined) position.again();
         return this.#takeAll(bytes, { follow, passesOn });
       });
     } catch (error) {
@@ -164,48 +169,60 @@ export class LogFollower {
 
   /** A container that is being removed refuses; the next look at it tells. */
   async #bear(error: unknown): Promise<void> {
+    const { outage, signal } = this.#options;
     const isGoing =
       error instanceof TomoError && (error.name === 'NOT_FOUND' || error.name === 'CONFLICT');
-    if (!isGoing) await this.#outage.wait(error);
-    else await delay(POLL_MS, undefined, { signal: this.#context.signal });
+    if (!isGoing) return await outage.wait(error);
+    await delay(this.#goingMs, undefined, { signal });
+    this.#goingMs = Math.min(GOING_MAX_MS, 2 * this.#goingMs);
   }
 
   async #takeAll(
     bytes: Readable,
     { follow, passesOn }: { follow: boolean; passesOn: boolean },
   ): Promise<Outcome> {
-    const parser = logParser(this.#log, this.#unended);
-    const { rotatesAt } = this.#log;
-    const pace = follow && rotatesAt !== undefined ? new LogPace(rotatesAt) : undefined;
+    const { log, position } = this.#options;
+    const parser = logParser(log, position.unended);
+    const pace = follow && log.rotatesAt !== undefined ? new LogPace(log.rotatesAt) : undefined;
     const chunks: AsyncIterable<Buffer> = bytes;
     for await (const chunk of chunks) {
-      const last = await this.#take(parser.take(chunk), passesOn);
-      if (last !== undefined && pace?.take(chunk.length, last.time) === true) return 'behind';
+      pace?.came();
+      const { last, hasSkipped } = await this.#take(parser.take(chunk), passesOn, pace);
+      if (hasSkipped) return 'behind';
+      if (last !== undefined && pace?.take(chunk.length, last) === true) return 'behind';
     }
-    const unended = await this.#take(parser.end(), passesOn);
-    if (unended !== undefined) this.#unended = { ...unended, bytes: unended.text.length };
+    await this.#take(parser.end(), passesOn);
     this.#tail = undefined;
     return 'ended';
   }
 
-  /** Answers the last of the messages. */
-  async #take(messages: Iterable<LogMessage>, passesOn: boolean): Promise<LogMessage | undefined> {
-    const lines: LogLine[] = [];
+  /** Takes the messages, but for one before which some may be missing, and what follows it. */
+  async #take(
+    messages: Iterable<LogMessage>,
+    passesOn: boolean,
+    pace?: LogPace,
+  ): Promise<{ last: LogMessage | undefined; hasSkipped: boolean }> {
+    const { position, sink } = this.#options;
+    const fresh: NewMessage[] = [];
     let last: LogMessage | undefined;
+    let hasSkipped = false;
     for (const message of messages) {
+      hasSkipped = pace?.mayHaveSkipped(message) === true;
+      if (hasSkipped) break;
       last = message;
-      if (!this.#position.take(message) || !passesOn) continue;
-      const line = this.#lines.take(message);
-      if (line !== undefined) lines.push(line);
+      const taken = position.take(message);
+      if (taken !== undefined && passesOn) fresh.push(taken);
     }
+    position.settle();
     if (last !== undefined) this.#tail = undefined;
-    await this.#writer.write(lines);
-    return last;
+    if (fresh.length > 0) await sink.take(fresh);
+    return { last, hasSkipped };
   }
+}
 
-  #subject() {
-    return { kind: 'container', name: this.#log.container } as const;
-  }
+function later(one: bigint | undefined, other: bigint | undefined): bigint | undefined {
+  if (one === undefined || other === undefined) return one ?? other;
+  return one > other ? one : other;
 }
 
 /** Aborts its signal once `until` has passed. */

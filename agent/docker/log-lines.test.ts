@@ -10,6 +10,7 @@ function passed(filter: Partial<LineFilter>, ...messages: (readonly [string, str
     const line = lines.take({
       source: source as LogMessage['source'],
       time,
+      nanos: 0n,
       text: Buffer.from(text),
     });
     if (line !== undefined) out.push(`${line.source}: ${line.text.toString()}`);

@@ -44,7 +44,7 @@ export class LogLines {
     return lines;
   }
 
-  #line({ source, time, text }: LogMessage): LogLine | undefined {
+  #line({ source, time, text }: Omit<LogMessage, 'nanos'>): LogLine | undefined {
     if (!this.#matches(text)) return undefined;
     if (!this.#timestamps) return { source, text };
     return { source, text: Buffer.concat([Buffer.from(`${time} `, 'latin1'), text]) };

@@ -1,4 +1,5 @@
 import { describe, expect, it } from 'vitest';
+import { engineTimeNanos } from './engine-time.ts';
 import { FramedLog, type LogMessage, type LogParser, TerminalLog } from './log-messages.ts';
 
 const TIMES = ['2026-11-20T15:38:37.951219930Z', '2026-11-20T15:38:38.000000001Z'] as const;
@@ -63,7 +64,7 @@ describe.each([[1], [7], [1_000], [100_000]])('in chunks of %i bytes', (size) =>
 
   it('knows a last line without end again when another run has followed', () => {
     const bytes = Buffer.from(`${TIMES[0]} one\n${TIMES[0]} $ ${TIMES[1]} two\n`);
-    const unended = { time: TIMES[0], bytes: 2 };
+    const unended = { nanos: engineTimeNanos(TIMES[0]), bytes: 2 };
     expect(parse(new TerminalLog(unended), bytes, size)).toEqual([
       `stdout ${TIMES[0]} one\n`,
       `stdout ${TIMES[0]} $ `,

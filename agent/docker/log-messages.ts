@@ -1,13 +1,20 @@
 import { TomoError } from '../../protocol/errors.ts';
+import { engineTimeNanos } from './engine-time.ts';
 
 /** What a container wrote at one moment: a line, or a part of a long one. */
 export interface LogMessage {
   readonly source: 'stdout' | 'stderr';
   /** As the engine writes it, to the nanosecond. */
   readonly time: string;
+  /** The same, since 1970. */
+  readonly nanos: bigint;
   /** Ends with a newline if the line ends with it. */
   readonly text: Buffer;
+  /** The last of a terminal's log, which ends without a newline. */
+  readonly isUnended?: true;
 }
+
+type Stamp = Pick<LogMessage, 'time' | 'nanos'>;
 
 /**
  * Takes a log apart that was asked for with timestamps. The same bytes give the same messages however
@@ -37,7 +44,7 @@ export class FramedLog implements LogParser {
   /** Bytes of the frame that are still to come, with those that are held. */
   #remaining = 0;
   /** Of the frame; undefined at its beginning. */
-  #time: string | undefined;
+  #stamp: Stamp | undefined;
 
   *take(chunk: Buffer): Generator<LogMessage> {
     let rest = this.#held.length === 0 ? chunk : Buffer.concat([this.#held, chunk]);
@@ -46,7 +53,7 @@ export class FramedLog implements LogParser {
         if (rest.length < HEADER_BYTES) break;
         this.#source = rest[0] === STDERR ? 'stderr' : 'stdout';
         this.#remaining = rest.readUInt32BE(4);
-        this.#time = undefined;
+        this.#stamp = undefined;
         rest = rest.subarray(HEADER_BYTES);
       } else {
         const size = Math.min(this.#remaining, MESSAGE_MAX_BYTES);
@@ -64,17 +71,18 @@ export class FramedLog implements LogParser {
 
   #message(bytes: Buffer): LogMessage {
     const source = this.#source;
-    if (this.#time !== undefined) return { source, time: this.#time, text: bytes };
+    if (this.#stamp !== undefined) return { source, ...this.#stamp, text: bytes };
     const time = leadingTime(bytes);
     if (time === undefined) throw engineWords(bytes);
-    this.#time = time;
-    return { source, time, text: bytes.subarray(time.length + 1) };
+    this.#stamp = { time, nanos: engineTimeNanos(time) };
+    return { source, ...this.#stamp, text: bytes.subarray(time.length + 1) };
   }
 }
 
 /** A last line without an end, of a run that is over: nothing but its length tells it from the next one. */
 export interface UnendedLine {
-  readonly time: string;
+  /** Its time, since 1970. */
+  readonly nanos: bigint;
   readonly bytes: number;
 }
 
@@ -82,7 +90,7 @@ export interface UnendedLine {
 export class TerminalLog implements LogParser {
   readonly #unended: UnendedLine | undefined;
   #held: Buffer = Buffer.alloc(0);
-  #time: string | undefined;
+  #stamp: Stamp = { time: '', nanos: 0n };
   /** Whether what comes next begins a line; a piece of a long line can have a time of its own. */
   #atLineStart = true;
 
@@ -103,7 +111,7 @@ export class TerminalLog implements LogParser {
   *end(): Generator<LogMessage> {
     if (this.#held.length === 0) return;
     const start = this.#textStart();
-    yield this.#message(start, this.#held.length);
+    yield { ...this.#message(start, this.#held.length), isUnended: true };
   }
 
   #next(): LogMessage | undefined {
@@ -111,7 +119,7 @@ export class TerminalLog implements LogParser {
     if (newline < 0 && this.#held.length < TIME_MAX_BYTES + 1 + PIECE_BYTES) return undefined;
     const start = this.#textStart();
     const unended = start + (this.#unended?.bytes ?? 0);
-    if (this.#time === this.#unended?.time && this.#beginsMessage(unended, newline)) {
+    if (this.#stamp.nanos === this.#unended?.nanos && this.#beginsMessage(unended, newline)) {
       return this.#message(start, unended);
     }
     const isLine = newline >= 0 && newline - start < PIECE_BYTES;
@@ -129,7 +137,7 @@ export class TerminalLog implements LogParser {
       if (this.#atLineStart) throw engineWords(this.#held);
       return 0;
     }
-    this.#time = time;
+    this.#stamp = { time, nanos: engineTimeNanos(time) };
     return time.length + 1;
   }
 
@@ -137,7 +145,7 @@ export class TerminalLog implements LogParser {
     const text = this.#held.subarray(start, end);
     this.#held = this.#held.subarray(end);
     this.#atLineStart = text.length < PIECE_BYTES;
-    return { source: 'stdout', time: this.#time ?? '', text };
+    return { source: 'stdout', ...this.#stamp, text };
   }
 }
 

@@ -8,11 +8,12 @@ type Written = readonly ['out' | 'err', number | string];
 /** "10.000000005" and the like are seconds of one minute. */
 function message([output, at]: Written): LogMessage {
   const time = typeof at === 'string' ? at : `2020-01-01T00:00:${at.toFixed(9).padStart(12, '0')}Z`;
-  return { source: output === 'out' ? 'stdout' : 'stderr', time, text: Buffer.alloc(0) };
+  const nanos = engineTimeNanos(time);
+  return { source: output === 'out' ? 'stdout' : 'stderr', time, nanos, text: Buffer.alloc(0) };
 }
 
 function taken(position: LogPosition, ...messages: Written[]): Written[] {
-  return messages.filter((written) => position.take(message(written)));
+  return messages.filter((written) => position.take(message(written)) !== undefined);
 }
 
 const FIRST: Written[] = [
@@ -50,19 +51,22 @@ describe('LogPosition', () => {
     const line = (text: string): LogMessage => ({
       source: 'stdout',
       time,
+      nanos: engineTimeNanos(time),
       text: Buffer.from(text),
     });
     const messages = ['1\n', '1\n', '2\n', 'part', 'part'].map(line);
     const texts = (mayRepeat: boolean): string[] => {
       const position = new LogPosition({ mayRepeat });
-      return messages.filter((each) => position.take(each)).map(({ text }) => text.toString());
+      return messages
+        .filter((each) => position.take(each) !== undefined)
+        .map(({ text }) => text.toString());
     };
     expect(texts(true)).toEqual(['1\n', '2\n', 'part', 'part']);
     expect(texts(false)).toEqual(messages.map(({ text }) => text.toString()));
   });
 
-  it('passes over older messages of an output that has had none', () => {
-    const position = new LogPosition({ mayRepeat: false });
+  it('passes over older messages of an output that has had none, where the tail was asked for', () => {
+    const position = new LogPosition({ mayRepeat: false, isTail: true });
     taken(position, ['out', 20]);
     position.again();
     expect(taken(position, ['err', 19.5], ['out', 20], ['err', 20.5])).toEqual([['err', 20.5]]);
@@ -92,6 +96,55 @@ describe('LogPosition', () => {
     expect(position.gaps).toBe(1);
     taken(position, ['out', 16], ['err', 17]);
     expect(position.gaps).toBe(1);
+  });
+
+  it('takes what the other output wrote a little before its first message', () => {
+    const position = new LogPosition({ mayRepeat: true });
+    expect(taken(position, ['out', 20], ['err', 19.999])).toHaveLength(2);
+  });
+
+  it('numbers the messages of one time, also where another reading has left it', () => {
+    const first = new LogPosition({ mayRepeat: false });
+    const places = (position: LogPosition, ...messages: Written[]) =>
+      messages.map((written) => position.take(message(written))?.n);
+    expect(places(first, ['out', 10], ['out', 10], ['err', 10], ['out', 11])).toEqual([0, 1, 0, 0]);
+    const at = String(engineTimeNanos('2020-01-01T00:00:10Z'));
+    const from = { stdout: { at, n: 1 }, stderr: { at, n: 0 } };
+    const second = new LogPosition({ mayRepeat: false, from });
+    expect(second.since).toBe(engineTimeNanos('2020-01-01T00:00:09Z'));
+    second.again();
+    const again: Written[] = [...FIRST.slice(0, 2), ['err', 10], ['out', 10], ['err', 11]];
+    expect(places(second, ...again)).toEqual([undefined, undefined, undefined, 2, 0]);
+    expect(second.gaps).toBe(0);
+  });
+
+  it('keeps the last line without end, also over one that came after it', () => {
+    const at = '1577836810000000000';
+    const from = { stdout: { at: '1577836811000000000', n: 0, unended: { at, bytes: 2 } } };
+    const position = new LogPosition({ mayRepeat: false, from });
+    expect(position.unended).toEqual({ nanos: BigInt(at), bytes: 2 });
+    position.again();
+    taken(position, ['out', 11], ['out', 12]);
+    expect(position.unended?.bytes).toBe(2);
+    position.take({ ...message(['out', 13]), text: Buffer.from('$'), isUnended: true });
+    expect(position.unended?.bytes).toBe(1);
+  });
+
+  it('says with the first message behind a gap since when lines are lost, also of the other output', () => {
+    const position = new LogPosition({ mayRepeat: false });
+    taken(position, ['err', 10], ['out', 11]);
+    position.again();
+    expect(position.take(message(['err', 11.5]))?.lostSince).toBeUndefined();
+    const lostSince = engineTimeNanos('2020-01-01T00:00:11Z');
+    expect(position.take(message(['err', 12.5]))?.lostSince).toBe(lostSince);
+    expect(position.take(message(['out', 12.5]))?.lostSince).toBeUndefined();
+    expect(position.gaps).toBe(1);
+  });
+
+  it('asks for no time of the future when the clock was set back', () => {
+    const position = new LogPosition({ mayRepeat: true });
+    taken(position, ['out', '2999-01-01T00:00:00Z']);
+    expect(Number((position.since ?? 0n) / 1_000_000n)).toBeLessThan(Date.now());
   });
 
   it('passes over what an engine repeats unasked where logs rotate', () => {

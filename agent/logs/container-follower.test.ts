@@ -10,9 +10,16 @@ const LINE = '2026-01-01T00:00:00.000000001Z hello\r\n';
 
 it('cuts a name that is longer than the hub takes, also that of a container that is renamed', async () => {
   const inspected = {
+    Id: 'c1',
     Name: `/${'x'.repeat(300)}`,
     Config: { Tty: true, Labels: {} },
-    State: { Running: false, FinishedAt: '2026-01-01T00:00:01Z' },
+    HostConfig: {},
+    State: {
+      Running: false,
+      Restarting: false,
+      StartedAt: '2026-01-01T00:00:00Z',
+      FinishedAt: '2026-01-01T00:00:01Z',
+    },
   };
   const scripted = await startScriptedEngine(({ url }, response) => {
     if (url.includes('/logs')) response.writeHead(200).end(LINE.repeat(2));
@@ -31,6 +38,7 @@ it('cuts a name that is longer than the hub takes, also that of a container that
       taken.push(container);
       follower.rename('y'.repeat(300));
     },
+    onEnd: (failure) => expect(failure).toBeUndefined(),
     signal: new AbortController().signal,
   });
   await follower.ended;

@@ -1,12 +1,15 @@
-import { setTimeout as delay } from 'node:timers/promises';
 import type { Logger } from 'pino';
 import { z } from 'zod';
 import type { DockerEngine } from '../../docker-engine/docker-engine.ts';
 import { isMissing } from '../../docker-engine/docker-errors.ts';
 import { labels, readReply } from '../../docker-engine/docker-reply.ts';
 import { LOG_CONTAINER_NAME_MAX_CHARS } from '../../protocol/limits.ts';
-import { readLogLines } from './log-lines.ts';
-import { type LogPosition, PlaceCounter, sinceOf } from './log-position.ts';
+import { type ContainerLog, formOfLog, loggedContainerSchema } from '../docker/container-log.ts';
+import { EngineOutage } from '../docker/engine-outage.ts';
+import { engineTimeNanos } from '../docker/engine-time.ts';
+import { LogFollower } from '../docker/log-follower.ts';
+import { type LinePlaces, LogPosition } from '../docker/log-position.ts';
+import { CollectedLines } from './collected-lines.ts';
 import type { CollectedLine } from './open-batch.ts';
 
 export interface ContainerFollowerOptions {
@@ -14,45 +17,53 @@ export interface ContainerFollowerOptions {
   readonly engine: DockerEngine;
   readonly log: Logger;
   readonly isChosen: (labels: Readonly<Record<string, string>>) => boolean;
-  /** The last line that was taken, if any was. */
-  readonly position: LogPosition | undefined;
-  /** Without one: from when on, in nanoseconds since 1970. */
+  /** The last lines that were taken, if any were. */
+  readonly position: LinePlaces | undefined;
+  /** Without them: from when on, in nanoseconds since 1970. */
   readonly since: string;
   /** Resolves when there is room for the next line. */
   readonly put: (line: CollectedLine) => Promise<void>;
+  /** Called once it reads no more: the container has stopped or is gone, or why it cannot be read. */
+  readonly onEnd: (failure?: unknown) => void;
   readonly signal: AbortSignal;
 }
 
-const RETRY_FIRST_MS = 250;
-const RETRY_MAX_MS = 60_000;
+/** Very many wait for the same engine, and are told when it is back. */
+const DELAYS = { firstDelayMs: 250, maxDelayMs: 60_000 };
 
 /**
  * Reads one container's log to the end of its run, and on where it is started again meanwhile; each
- * line once, as far as the engine still has it.
+ * line once, and with a word where the engine does not have lines any more.
  */
 export class ContainerFollower {
-  /** Resolves when there is nothing more to read, until it is started again. */
+  /** Resolves when it reads no more. */
   readonly ended: Promise<void>;
   readonly #options: ContainerFollowerOptions;
-  #position: LogPosition;
+  readonly #lines: CollectedLines;
+  readonly #outage: EngineOutage;
   #name = '';
-  #isAgain = true;
-  #hasWarned = false;
+  #isAgain = false;
 
   constructor(options: ContainerFollowerOptions) {
     this.#options = options;
-    this.#position = { ...options.position };
+    const { id, put, log, signal } = options;
+    this.#lines = new CollectedLines(options.position ?? {}, (line) =>
+      put({ container: { id, name: this.#name }, line }),
+    );
+    const output = { progress: (words: string) => log.debug({ container: id }, words) };
+    this.#outage = new EngineOutage({ signal, output }, DELAYS);
     this.ended = this.#run();
   }
 
-  /** The last line that was handed on. */
-  get position(): LogPosition {
-    return this.#position;
+  /** The last lines that were handed on. */
+  get position(): LinePlaces {
+    return this.#lines.position;
   }
 
-  /** It was started: not to end before that was looked at. */
+  /** It was started, or the engine: not to end before that was looked at, nor to wait longer. */
   again(): void {
     this.#isAgain = true;
+    this.#outage.hurry();
   }
 
   rename(name: string): void {
@@ -60,60 +71,56 @@ export class ContainerFollower {
   }
 
   async #run(): Promise<void> {
-    const { signal } = this.#options;
-    let failures = 0;
-    while (this.#isAgain && !signal.aborted) {
-      this.#isAgain = false;
-      try {
-        if (await this.#readOnce(signal)) this.again();
-        failures = 0;
-      } catch (error) {
-        if (signal.aborted || isMissing(error)) return;
-        failures += 1;
-        this.#warn(error);
-        this.again();
-      }
-      if (!this.#isAgain) return;
-      const ms = Math.min(RETRY_FIRST_MS * 2 ** failures, RETRY_MAX_MS);
-      await delay(ms, undefined, { signal, ref: false }).catch(() => undefined);
+    const { signal, onEnd } = this.#options;
+    let failure: unknown;
+    try {
+      do {
+        this.#isAgain = false;
+        await this.#readRun();
+      } while (this.#isAgain);
+    } catch (error) {
+      if (!signal.aborted && !isMissing(error)) failure = error;
     }
+    onEnd(failure);
   }
 
-  /** Whether there may be more: what ran when the reading began has to be looked at again. */
-  async #readOnce(signal: AbortSignal): Promise<boolean> {
-    const { id, engine, isChosen, since: otherwise } = this.#options;
+  async #readRun(): Promise<void> {
+    const { id, engine, isChosen, since, signal } = this.#options;
     const subject = { kind: 'container', name: id } as const;
-    const path = `/containers/${id}`;
-    const reply = await engine.request({ path: `${path}/json`, subject, signal });
-    const { Name, Config, State } = readReply(inspectSchema, reply);
-    if (!isChosen(Config.Labels)) return false;
+    const request = { path: `/containers/${id}/json`, subject, signal };
+    const reply = await this.#outage.outlast(() => engine.request(request));
+    const container = readReply(inspectSchema, reply);
+    const { Name, Config, State } = container;
+    if (!isChosen(Config.Labels)) return;
     this.rename(Name.replace(/^\//, ''));
-    const since = sinceOf(this.#position, otherwise);
-    const hasEndedBefore = Date.parse(State.FinishedAt) / 1_000 < Number(since);
-    if (!State.Running && hasEndedBefore) return false;
-    const query = { follow: true, stdout: true, stderr: true, timestamps: true, since };
-    await engine.stream({ path: `${path}/logs`, query, subject, signal }, async (bytes) => {
-      const counter = new PlaceCounter(this.#position);
-      for await (const line of readLogLines(bytes, Config.Tty)) {
-        const place = counter.place(line);
-        if (place === undefined) continue;
-        await this.#options.put({ container: { id, name: this.#name }, line, place });
-        this.#position = { ...this.#position, [line.stream]: place };
-      }
+    const log: ContainerLog = {
+      ...formOfLog(container),
+      stdout: true,
+      stderr: true,
+      tail: undefined,
+      since: BigInt(since),
+      until: undefined,
+    };
+    const mayRepeat = log.rotatesAt !== undefined;
+    const position = new LogPosition({ mayRepeat, from: this.position });
+    const endedAt = engineTimeNanos(State.FinishedAt);
+    if (!State.Running && endedAt < (position.since ?? BigInt(since))) return;
+    const follower = new LogFollower({
+      docker: engine,
+      log,
+      position,
+      sink: this.#lines,
+      outage: this.#outage,
+      signal,
+      endOfRun: 'stopped',
+      bearsFirstRefusal: true,
     });
-    return State.Running;
-  }
-
-  #warn(error: unknown): void {
-    if (this.#hasWarned) return;
-    this.#hasWarned = true;
-    const { id, log } = this.#options;
-    log.warn({ err: error, container: id }, 'the log of a container cannot be read; trying again');
+    await follower.run();
   }
 }
 
-const inspectSchema = z.object({
+const inspectSchema = loggedContainerSchema.extend({
   Name: z.string(),
-  Config: z.object({ Tty: z.boolean(), Labels: labels }),
+  Config: loggedContainerSchema.shape.Config.extend({ Labels: labels }),
   State: z.object({ Running: z.boolean(), FinishedAt: z.string() }),
 });

@@ -1,100 +1,32 @@
 import { randomUUID } from 'node:crypto';
-import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
+import { readFile, writeFile } from 'node:fs/promises';
+import type { ServerResponse } from 'node:http';
 import path from 'node:path';
 import { pino } from 'pino';
-import { afterEach, beforeAll, describe, expect, it } from 'vitest';
+import { beforeAll, describe, expect, it, onTestFinished } from 'vitest';
 import { DockerEngine } from '../../docker-engine/docker-engine.ts';
 import { LOG_BATCH_MAX_BYTES, LOG_BATCHES_MAX_COUNT } from '../../protocol/limits.ts';
-import {
-  type LogBatch,
-  type LogCollection,
-  logBatchSchema,
-} from '../../protocol/log-collection.ts';
+import { logBatchSchema } from '../../protocol/log-collection.ts';
 import { requireDocker } from '../../test/support/docker-engine.ts';
 import { DockerFixture } from '../../test/support/docker-fixture.ts';
 import { eventually } from '../../test/support/hub.ts';
 import { isInstalled, isRoot } from '../../test/support/installed.ts';
 import { KillableEngine } from '../../test/support/killable-engine.ts';
+import {
+  type CollectingOptions,
+  collectLogs,
+  dataDirectory,
+} from '../../test/support/log-collecting.ts';
+import { json, startScriptedEngine } from '../../test/support/scripted-engine.ts';
 import { importWorkloadImage, WORKLOAD_IMAGE } from '../../test/support/workload-image.ts';
-import { EngineEvents } from '../events/engine-events.ts';
-import { LiveSettings } from '../live-settings.ts';
-import { LogCollector } from './log-collector.ts';
 import { PositionFile } from './position-file.ts';
 
 const host = requireDocker();
 const log = pino({ level: 'silent' });
-const stack: (() => Promise<unknown>)[] = [];
-
-afterEach(async () => {
-  for (let end = stack.pop(); end !== undefined; end = stack.pop()) await end();
-});
-
-interface Options {
-  readonly collection?: LogCollection;
-  readonly dataDir?: string;
-  /** Whether batches are acknowledged as they come. */
-  readonly acks?: boolean;
-  /** Of containers at one time. */
-  readonly maxCount?: number;
-}
-
-/** An agent's collector with a hub's end that keeps what it is sent. */
-async function collect(dockerHost: string, options: Options = {}) {
-  const {
-    collection = { label: `tomo-test=${label}` },
-    acks = true,
-    dataDir: given,
-    ...more
-  } = options;
-  const dataDir = given ?? (await directory());
-  const engine = new DockerEngine(dockerHost);
-  const events = new EngineEvents({ engine, log });
-  const settings = new LiveSettings();
-  const positions = new PositionFile(dataDir, log);
-  await positions.load();
-  const quick = { batchMs: 20, writeMs: 50, resendMs: 200 };
-  const reports: object[] = [];
-  const collector = new LogCollector({
-    engine,
-    events,
-    settings,
-    positions,
-    log,
-    report: (report) => reports.push(report),
-    ...quick,
-    ...more,
-  });
-  const batches: LogBatch[] = [];
-  let dispose = async (): Promise<void> => {
-    dispose = () => Promise.resolve();
-    await collector[Symbol.asyncDispose]();
-    await events[Symbol.asyncDispose]();
-  };
-  stack.push(() => dispose());
-  const ack = (batch: number): void => collector.feed.notified('logs.ack', { batch });
-  settings.collectLogs(collection);
-  const detach = collector.feed.attach((_method, params) => {
-    const batch = logBatchSchema.parse(JSON.parse(JSON.stringify(params)));
-    if (!batches.some((known) => known.batch === batch.batch)) batches.push(batch);
-    if (acks) setImmediate(ack, batch.batch);
-  });
-  await eventually(() => expect(events.isUp).toBe(true));
-  const lines = (name: string): string[] =>
-    batches.flatMap(({ containers, lines: all }) =>
-      all.flatMap(({ container, text }) => (containers[container]?.name === name ? [text] : [])),
-    );
-  const parts = { batches, lines, ack, detach, settings, collector, dataDir, reports };
-  return { ...parts, dispose: () => dispose() };
-}
-
 let label = '';
 
-async function directory(): Promise<string> {
-  const at = await mkdtemp(path.join(tmpdir(), 'tomo-logs-'));
-  stack.push(() => rm(at, { recursive: true }));
-  return at;
-}
+const collect = (dockerHost: string, options: Partial<CollectingOptions> = {}) =>
+  collectLogs(dockerHost, { collection: { label: `tomo-test=${label}` }, ...options });
 
 const numbers = (from: number, to: number): string[] =>
   Array.from({ length: to - from + 1 }, (_, index) => String(from + index));
@@ -139,6 +71,17 @@ describe.skipIf(host === undefined)('LogCollector', () => {
     const { lines } = await collect(host ?? '');
     const name = await run('terminal', 'echo one; echo two', '-t');
     await eventually(() => expect(lines(name)).toEqual(['one', 'two']));
+  });
+
+  it('tells the prompt of a terminal from the next line, also when the agent was started anew', async () => {
+    const first = await collect(host ?? '');
+    const name = await run('prompt', 'echo one; printf "$ "', '-t');
+    const file = path.join(first.dataDir, 'log-positions.json');
+    await eventually(async () => expect(await readFile(file, 'utf8')).toContain('unended'));
+    await first.dispose();
+    const { lines } = await collect(host ?? '', { dataDir: first.dataDir });
+    await docker.cli('start', name);
+    await eventually(() => expect(lines(name)).toEqual(['one', '$ ']));
   });
 
   it('cuts long lines, and keeps the next', async () => {
@@ -197,7 +140,7 @@ describe.skipIf(host === undefined)('LogCollector', () => {
     expect(batches).toHaveLength(1 + LOG_BATCHES_MAX_COUNT);
     expect(text()).toBeLessThan((1 + LOG_BATCHES_MAX_COUNT) * LOG_BATCH_MAX_BYTES);
     const acking = setInterval(() => ack(batches.length), 5);
-    stack.push(async () => clearInterval(acking));
+    onTestFinished(() => clearInterval(acking));
     await eventually(() => expect(lines(name)).toHaveLength(count));
     expect(lines(name)).toEqual(numbers(1, count));
     expect(collector).toBeDefined();
@@ -249,14 +192,17 @@ describe.skipIf(host === undefined)('LogCollector', () => {
       await expect(readFile(file)).rejects.toMatchObject({ code: 'ENOENT' });
     });
     const { length } = lines(name);
+    // What is logged meanwhile is not collected.
+    const newest = async () => Number(await docker.cli('logs', '--tail', '1', name));
+    await eventually(async () => expect(await newest()).toBeGreaterThan(length + 2));
+    const meanwhile = await newest();
     settings.collectLogs('all');
     await eventually(() => expect(lines(name).length).toBeGreaterThan(length + 3));
-    // What was logged meanwhile is not collected.
-    expect(Number(lines(name)[length])).toBeGreaterThan(length + 1);
+    expect(Number(lines(name)[length])).toBeGreaterThan(meanwhile);
   });
 
   it('begins anew when its file is no such file, and says so when it cannot be written', async () => {
-    const dataDir = await directory();
+    const dataDir = await dataDirectory();
     await writeFile(path.join(dataDir, 'log-positions.json'), '{"since": 1');
     const { lines } = await collect(host ?? '', { dataDir });
     const name = await run('file', 'echo one');
@@ -264,10 +210,27 @@ describe.skipIf(host === undefined)('LogCollector', () => {
     const unwritable = new PositionFile(path.join(dataDir, 'log-positions.json', 'x'), log);
     await unwritable.load();
     const container = { id: 'c', name: 'c' };
-    const line = { stream: 'stdout', at: '1', text: '', isCut: false } as const;
-    unwritable.stored([{ container, line, place: { at: '1', n: 0 } }]);
+    const place = { at: '1', n: 0 };
+    const line = { stream: 'stdout', place, text: '', isCut: false, isLost: false } as const;
+    unwritable.stored([{ container, line }]);
     await expect(unwritable.write()).resolves.toBeUndefined();
   });
+});
+
+it('LogCollector follows what starts after it was switched off and on at once, just when another started', async () => {
+  const engine = await startCountingEngine();
+  onTestFinished(() => engine[Symbol.asyncDispose]());
+  const { lines, settings, events } = await collectLogs(engine.host, { collection: 'all' });
+  // The list of containers is asked for, and comes only when all of this has happened.
+  const heard = Promise.withResolvers<void>();
+  events.on(({ kind }) => kind === 'event' && heard.resolve());
+  await engine.start('one');
+  await heard.promise;
+  settings.collectLogs('off');
+  settings.collectLogs('all');
+  engine.list();
+  await engine.start('two');
+  await eventually(() => expect(lines('two')).toEqual(['hello']));
 });
 
 const canStartEngines = host !== undefined && isRoot() && isInstalled('dockerd');
@@ -275,7 +238,7 @@ const canStartEngines = host !== undefined && isRoot() && isInstalled('dockerd')
 describe.skipIf(!canStartEngines)('LogCollector whose engine is killed', () => {
   it('loses and doubles no line', async () => {
     const own = await KillableEngine.start();
-    stack.push(() => own[Symbol.asyncDispose]());
+    onTestFinished(() => own[Symbol.asyncDispose]());
     await importWorkloadImage(own.host);
     const { lines } = await collect(own.host, { collection: 'all' });
     const docker = new DockerEngine(own.host);
@@ -318,4 +281,33 @@ async function expectQuiet(figure: () => number): Promise<void> {
     last = figure();
     await new Promise((resolve) => setTimeout(resolve, 150));
   }
+}
+
+/** An engine whose containers run, say one thing and start when a test says so; its list waits for `list`. */
+async function startCountingEngine() {
+  const listed = Promise.withResolvers<void>();
+  const opened = Promise.withResolvers<ServerResponse>();
+  const engine = await startScriptedEngine(({ url }, response) => {
+    const [, id = ''] = /^\/containers\/(\w+)\//.exec(url) ?? [];
+    if (url.startsWith('/events')) {
+      response.writeHead(200).flushHeaders();
+      opened.resolve(response);
+    } else if (url.startsWith('/containers/json?')) {
+      void listed.promise.then(() => json(response, 200, []));
+    } else if (url.startsWith('/containers/json')) json(response, 200, []);
+    else if (url.includes('/logs')) response.write(`${new Date().toISOString()} hello\n`);
+    else json(response, 200, running(id));
+  });
+  const start = async (id: string): Promise<void> => {
+    const Actor = { ID: id, Attributes: { name: id } };
+    const event = { Type: 'container', Action: 'start', Actor, timeNano: Date.now() * 1e6 };
+    const response = await opened.promise;
+    await new Promise((resolve) => response.write(`${JSON.stringify(event)}\n`, resolve));
+  };
+  return { ...engine, list: () => listed.resolve(), start };
+}
+
+function running(id: string): object {
+  const State = { Running: true, Restarting: false, StartedAt: 'once', FinishedAt: '' };
+  return { Id: id, Name: `/${id}`, Config: { Tty: true, Labels: {} }, HostConfig: {}, State };
 }

@@ -4,12 +4,12 @@ import type { DockerEngine } from '../../docker-engine/docker-engine.ts';
 import { listOf, readReply } from '../../docker-engine/docker-reply.ts';
 import { LOG_CONTAINERS_MAX_COUNT } from '../../protocol/limits.ts';
 import type { LogCollection } from '../../protocol/log-collection.ts';
+import type { LinePlaces } from '../docker/log-position.ts';
 import type { Report } from '../events/engine-event-feed.ts';
 import type { EngineEvents, EngineNews } from '../events/engine-events.ts';
 import type { LiveSettings } from '../live-settings.ts';
 import { ContainerFollower } from './container-follower.ts';
 import { LogFeed } from './log-feed.ts';
-import type { LogPosition } from './log-position.ts';
 import type { PositionFile } from './position-file.ts';
 
 export interface LogCollectorOptions {
@@ -31,15 +31,20 @@ export interface LogCollectorOptions {
 const WRITE_MS = 30_000;
 const LIST_MAX_MS = 30_000;
 /** Containers without a follower of which it is known what was read; past it the oldest go. */
-const READ_MAX_COUNT = 2_000;
+const LEFT_MAX_COUNT = 2_000;
+
+/** A container whose follower has ended. */
+interface Left {
+  readonly position: LinePlaces;
+  readonly hasFailed: boolean;
+}
 
 /** Follows the logs of the containers that the hub's setting chooses, from their start to their end. */
 export class LogCollector implements AsyncDisposable {
   readonly feed: LogFeed;
   readonly #options: LogCollectorOptions;
   readonly #followers = new Map<string, ContainerFollower>();
-  /** How far the logs were read of containers that have stopped. */
-  readonly #read = new Map<string, LogPosition>();
+  readonly #left = new Map<string, Left>();
   readonly #unsubscribe: (() => void)[];
   readonly #timer: NodeJS.Timeout;
   readonly #ending = new AbortController();
@@ -105,7 +110,7 @@ export class LogCollector implements AsyncDisposable {
         return;
       }
       this.feed.clear();
-      this.#read.clear();
+      this.#left.clear();
       await positions.clear();
     });
     this.#look();
@@ -117,12 +122,13 @@ export class LogCollector implements AsyncDisposable {
     if (news.kind !== 'event') return;
     const { type, id, name } = news.event;
     const follower = this.#followers.get(id);
-    if (type === 'container.start') this.#next(() => this.#follow(id));
+    const { signal } = this.#collecting;
+    if (type === 'container.start') this.#next(() => this.#follow(id, signal));
     else if (type === 'container.rename') follower?.rename(name);
     else if (type === 'container.destroy') {
       // What was read of it may still wait for the hub.
       void (follower?.ended ?? Promise.resolve()).then(() => {
-        this.#read.delete(id);
+        this.#left.delete(id);
         this.#options.positions.forget(id);
       });
     }
@@ -139,7 +145,7 @@ export class LogCollector implements AsyncDisposable {
       try {
         const ids = (await this.#list(only, signal)).map(({ Id }) => Id);
         if (signal.aborted) return;
-        for (const id of ids) this.#follow(id);
+        for (const id of ids) this.#follow(id, signal);
         onSeen(ids);
       } catch (error) {
         if (!signal.aborted) this.#options.log.warn({ err: error }, 'containers cannot be listed');
@@ -175,8 +181,8 @@ export class LogCollector implements AsyncDisposable {
     return readReply(listSchema, reply);
   }
 
-  #follow(id: string): void {
-    const { signal } = this.#collecting;
+  /** @param signal of the collection that it is for: of one that has ended none begins */
+  #follow(id: string, signal: AbortSignal): void {
     if (signal.aborted || this.#collection === 'off') return;
     const present = this.#followers.get(id);
     if (present !== undefined) return present.again();
@@ -188,21 +194,28 @@ export class LogCollector implements AsyncDisposable {
       engine,
       log,
       isChosen: (of) => isChosen(collection, of),
-      position: this.#read.get(id) ?? positions.of(id),
+      position: this.#left.get(id)?.position ?? positions.of(id),
       since: positions.since,
       put: (line) => this.feed.put(line, signal),
+      onEnd: (failure) => this.#leave(id, follower.position, failure),
       signal,
     });
     this.#followers.set(id, follower);
-    void follower.ended.then(() => {
-      this.#followers.delete(id);
-      this.#read.delete(id);
-      this.#read.set(id, follower.position);
-      for (const oldest of this.#read.keys()) {
-        if (this.#read.size <= READ_MAX_COUNT) break;
-        this.#read.delete(oldest);
-      }
-    });
+  }
+
+  /** Until it is started again; one that runs and cannot be read is tried again with the next look. */
+  #leave(id: string, position: LinePlaces, failure: unknown): void {
+    this.#followers.delete(id);
+    const hasFailed = failure !== undefined;
+    if (hasFailed && this.#left.get(id)?.hasFailed !== true) {
+      this.#options.log.warn({ err: failure, container: id }, 'a container’s log cannot be read');
+    }
+    this.#left.delete(id);
+    this.#left.set(id, { position, hasFailed });
+    for (const oldest of this.#left.keys()) {
+      if (this.#left.size <= LEFT_MAX_COUNT) break;
+      this.#left.delete(oldest);
+    }
   }
 
   async #ended(): Promise<void> {

@@ -10,7 +10,7 @@ const open = new AbortController().signal;
 function line(text: string): CollectedLine {
   const container = { id: 'c1', name: 'web' };
   const place = { at: '1700000000000000000', n: 0 };
-  return { container, line: { stream: 'stdout', at: place.at, text, isCut: false }, place };
+  return { container, line: { stream: 'stdout', place, text, isCut: false, isLost: false } };
 }
 
 /** A feed with a session that takes what it is sent. */

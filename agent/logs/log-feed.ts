@@ -6,6 +6,7 @@ import {
   RESEND_AFTER_MS,
 } from '../../protocol/limits.ts';
 import { type LogBatch, logsAckSchema } from '../../protocol/log-collection.ts';
+import { orAborted } from '../docker/or-aborted.ts';
 import type { Feed, Notify } from '../feed.ts';
 import { type CollectedLine, lineBytes, OpenBatch } from './open-batch.ts';
 
@@ -83,7 +84,7 @@ export class LogFeed implements Feed, Disposable {
     while (!this.#open.fits(bytes)) {
       this.#isDue = true;
       this.#seal();
-      if (!this.#open.isEmpty) await unlessAborted(this.#room.promise, signal);
+      if (!this.#open.isEmpty) await orAborted(this.#room.promise, signal);
     }
     this.#open.add(line, bytes);
     this.#gathering ??= setTimeout(() => {
@@ -143,16 +144,5 @@ export class LogFeed implements Feed, Disposable {
       this.#notify?.(LOGS_METHOD, params);
       this.#out += 1;
     }
-  }
-}
-
-async function unlessAborted(waited: Promise<void>, signal: AbortSignal): Promise<void> {
-  const { promise: aborted, reject } = Promise.withResolvers<never>();
-  const onAbort = (): void => reject(signal.reason);
-  signal.addEventListener('abort', onAbort, { once: true });
-  try {
-    await Promise.race([waited, aborted]);
-  } finally {
-    signal.removeEventListener('abort', onAbort);
   }
 }

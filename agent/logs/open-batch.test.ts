@@ -6,7 +6,8 @@ import { type CollectedLine, lineBytes, OpenBatch } from './open-batch.ts';
 function line(count: number): CollectedLine {
   const at = '1700000000000000000';
   const container = { id: `c${count}`, name: '' };
-  return { container, line: { stream: 'stdout', at, text: '', isCut: false }, place: { at, n: 0 } };
+  const place = { at, n: 0 };
+  return { container, line: { stream: 'stdout', place, text: '', isCut: false, isLost: false } };
 }
 
 it('is full when it names as many containers as a batch may, however short their lines', () => {

@@ -1,13 +1,11 @@
 import { LOG_BATCH_CONTAINERS_MAX_COUNT, LOG_BATCH_MAX_BYTES } from '../../protocol/limits.ts';
 import type { LogBatch, LogLine } from '../../protocol/log-collection.ts';
-import type { LoggedLine } from './log-lines.ts';
-import type { LinePlace } from './log-position.ts';
+import type { LoggedLine } from './collected-lines.ts';
 
 /** A line that is new. */
 export interface CollectedLine {
   readonly container: { readonly id: string; readonly name: string };
   readonly line: LoggedLine;
-  readonly place: LinePlace;
 }
 
 /** What is around the lines in their frame. */
@@ -39,7 +37,7 @@ export class OpenBatch {
 
   /** `bytes`: its lineBytes. */
   add(collected: CollectedLine, bytes: number): void {
-    const { container, line, place } = collected;
+    const { container, line } = collected;
     const key = `${container.id} ${container.name}`;
     let index = this.#places.get(key);
     if (index === undefined) {
@@ -48,14 +46,16 @@ export class OpenBatch {
       this.#places.set(key, index);
     }
     this.#bytes += bytes;
-    this.#last.set(`${container.id} ${line.stream}`, collected);
+    // The engine's log has no line of lost ones to go on from.
+    if (!line.isLost) this.#last.set(`${container.id} ${line.stream}`, collected);
     this.lines.push({
       container: index,
       stream: line.stream,
-      at: line.at,
-      n: place.n,
+      at: line.place.at,
+      n: line.place.n,
       text: line.text,
       ...(line.isCut ? { cut: true } : {}),
+      ...(line.isLost ? { lost: true } : {}),
     });
   }
 }

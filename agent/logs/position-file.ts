@@ -2,7 +2,7 @@ import { mkdir, readFile, rename, rm, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import type { Logger } from 'pino';
 import { z } from 'zod';
-import type { LogPosition } from './log-position.ts';
+import type { LinePlaces } from '../docker/log-position.ts';
 import type { CollectedLine } from './open-batch.ts';
 
 /** Containers of which it is remembered how far their logs were taken; past it the oldest go. */
@@ -11,10 +11,15 @@ const FILE = 'log-positions.json';
 const OWNER_ONLY = 0o600;
 const NANOSECONDS_PER_MS = '000000';
 
-const placeSchema = z.object({ at: z.string().regex(/^\d{1,20}$/), n: z.int().nonnegative() });
+const at = z.string().regex(/^\d{1,20}$/);
+const placeSchema = z.object({
+  at,
+  n: z.int().nonnegative(),
+  unended: z.object({ at, bytes: z.int().positive() }).optional(),
+});
 const fileSchema = z.object({
   /** From when on logs are collected, in nanoseconds since 1970. */
-  since: placeSchema.shape.at,
+  since: at,
   positions: z.record(
     z.string(),
     z.object({ stdout: placeSchema.optional(), stderr: placeSchema.optional() }),
@@ -29,7 +34,7 @@ export class PositionFile {
   readonly #file: string;
   readonly #log: Logger;
   #since: string | undefined;
-  #positions = new Map<string, LogPosition>();
+  #positions = new Map<string, LinePlaces>();
   #isChanged = false;
   #writing: Promise<void> = Promise.resolve();
 
@@ -50,7 +55,7 @@ export class PositionFile {
     this.#isChanged = true;
   }
 
-  of(containerId: string): LogPosition | undefined {
+  of(containerId: string): LinePlaces | undefined {
     return this.#positions.get(containerId);
   }
 
@@ -60,17 +65,12 @@ export class PositionFile {
     const kept = fileSchema.safeParse(parseJson(text));
     if (!kept.success) return;
     this.#since = kept.data.since;
-    this.#positions = new Map(
-      Object.entries(kept.data.positions).map(([id, { stdout, stderr }]) => [
-        id,
-        { ...(stdout && { stdout }), ...(stderr && { stderr }) },
-      ]),
-    );
+    this.#positions = new Map(Object.entries(kept.data.positions));
   }
 
   stored(lines: Iterable<CollectedLine>): void {
-    for (const { container, line, place } of lines) {
-      const position = { ...this.#positions.get(container.id), [line.stream]: place };
+    for (const { container, line } of lines) {
+      const position = { ...this.#positions.get(container.id), [line.stream]: line.place };
       this.#positions.delete(container.id);
       this.#positions.set(container.id, position);
       this.#isChanged = true;

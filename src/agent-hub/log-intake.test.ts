@@ -50,6 +50,17 @@ describe('log lines that an agent pushes', () => {
     expect(await stored(test)).toEqual(['\\x1b[2J\\x00red\tok\\u202egnp.exe \\x9b \\ud800 ä😀']);
   });
 
+  it('keep that lines before them are lost', async () => {
+    const test = await startHub();
+    const { agent } = await collecting(test);
+    const line = { container: 0, stream: 'stdout', at: '1', text: 'lost', lost: true };
+    const containers = [{ id: 'c1', name: 'web' }];
+    agent.notify('logs.push', { epoch: 'e', batch: 1, containers, lines: [line] });
+    await ack(agent);
+    const [row] = await test.database.db.logs.list({ limit: 1 });
+    expect(row && parseLogLines(row)).toMatchObject([{ text: 'lost', isLost: true }]);
+  });
+
   it('are acknowledged again, and not stored again, when they come again', async () => {
     const test = await startHub();
     const { agent, token } = await collecting(test);

@@ -21,10 +21,11 @@ async function texts(db: ReturnType<typeof temporaryDatabase>['db'], agentIds?: 
 }
 
 describe('LogRepository', () => {
-  it('keeps lines with their container, output, time and whether they were cut', async () => {
+  it('keeps lines with their container, output, time, and whether they were cut or others lost', async () => {
     const { db } = temporaryDatabase();
     const cut = line(2, { stream: 'stderr', cut: true });
-    expect(await db.logs.store(batch(1, [line(1), cut]), BOUNDS)).toBe(2);
+    const lost = line(3, { lost: true });
+    expect(await db.logs.store(batch(1, [line(1), cut, lost]), BOUNDS)).toBe(3);
     const [row] = await db.logs.list({ limit: 10 });
     expect(row && parseLogLines(row)).toEqual([
       {
@@ -34,6 +35,7 @@ describe('LogRepository', () => {
         at: (START_S + 1) * 1_000,
         text: 'line 1',
         isCut: false,
+        isLost: false,
       },
       {
         containerId: 'c1',
@@ -42,6 +44,16 @@ describe('LogRepository', () => {
         at: (START_S + 2) * 1_000,
         text: 'line 2',
         isCut: true,
+        isLost: false,
+      },
+      {
+        containerId: 'c1',
+        container: 'web',
+        stream: 'stdout',
+        at: (START_S + 3) * 1_000,
+        text: 'line 3',
+        isCut: false,
+        isLost: true,
       },
     ]);
   });

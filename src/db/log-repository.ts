@@ -23,6 +23,8 @@ export interface NewLogLine {
   readonly n: number;
   readonly text: string;
   readonly cut?: true | undefined;
+  /** No line of the container: it says that lines before it are lost. */
+  readonly lost?: true | undefined;
 }
 
 /** What may be kept. */
@@ -52,9 +54,15 @@ const ROW_BYTES = 256;
 /** Batches looked at together when the oldest have to go. */
 const EVICTED_AT_ONCE_COUNT = 64;
 
-/** Container, stream (0: stdout, 1: stderr), milliseconds since the epoch, text; 1 if it was cut. */
+const CUT = 1;
+const LOST = 2;
+
+/** Container, stream (0: stdout, 1: stderr), milliseconds since the epoch, text; what is odd about it. */
 const linesSchema = z.array(
-  z.tuple([z.int(), z.union([z.literal(0), z.literal(1)]), z.int(), z.string()], z.literal(1)),
+  z.tuple(
+    [z.int(), z.union([z.literal(0), z.literal(1)]), z.int(), z.string()],
+    z.union([z.literal(CUT), z.literal(LOST)]),
+  ),
 );
 type StoredLine = z.infer<typeof linesSchema>[number];
 
@@ -154,7 +162,9 @@ export class LogRepository {
       // A clock that is ahead would keep its lines on top of all others.
       const at = Math.min(now, Number(line.at.slice(0, -NANOSECOND_DIGITS_PAST_MS)));
       const stored: StoredLine = [line.container, stream, at, line.text];
-      lines.push(line.cut === true ? [...stored, 1] : stored);
+      if (line.cut === true) stored.push(CUT);
+      if (line.lost === true) stored.push(LOST);
+      lines.push(stored);
     }
     places.write(now);
     return lines;
@@ -280,6 +290,8 @@ export interface StoredLogLine {
   readonly at: number;
   readonly text: string;
   readonly isCut: boolean;
+  /** No line of the container: it says that lines before it are lost. */
+  readonly isLost: boolean;
 }
 
 const containersSchema = z.array(z.tuple([z.string(), z.string()]));
@@ -290,9 +302,20 @@ export function parseLogLines({
   lines,
 }: Pick<LogBatchRow, 'containers' | 'lines'>): StoredLogLine[] {
   const names = containersSchema.parse(JSON.parse(containers));
-  return linesSchema.parse(JSON.parse(lines)).map(([index, stream, at, text, ...cut]) => {
+  return linesSchema.parse(JSON.parse(lines)).map(([index, stream, at, text, ...odd]) => {
     const [containerId = '', container = ''] = names[index] ?? [];
-    const isCut = cut.length > 0;
-    return { containerId, container, stream: stream === 0 ? 'stdout' : 'stderr', at, text, isCut };
+    const line = { containerId, container, at, text } as const;
+    const isCut = odd.includes(CUT);
+    return {
+      ...line,
+      stream: stream === 0 ? 'stdout' : 'stderr',
+      isCut,
+      isLost: odd.includes(LOST),
+    };
   });
+}
+
+/** Whether there can be such among them: as that stands at the end of a line. */
+export function mayHaveLost({ lines }: Pick<LogBatchRow, 'lines'>): boolean {
+  return lines.includes(`,${LOST}]`);
 }

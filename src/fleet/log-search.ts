@@ -1,5 +1,10 @@
 import type { TomoDatabase } from '../db/database.ts';
-import { type LogBatchRow, parseLogLines, type StoredLogLine } from '../db/log-repository.ts';
+import {
+  type LogBatchRow,
+  mayHaveLost,
+  parseLogLines,
+  type StoredLogLine,
+} from '../db/log-repository.ts';
 
 /** Where a line stands in the order of the search: by time, then by arrival. */
 export interface LinePosition {
@@ -28,6 +33,8 @@ export interface LogQuery {
 
 /** Few, because a step holds up everything else: at most a mebibyte of lines. */
 const BATCHES_A_STEP_COUNT = 4;
+/** Containers of which it is said that lines are lost. */
+const LOST_MAX_COUNT = 20;
 /** Shorter than what begins an id in anybody's mouth, names would be taken for ids. */
 const ID_MIN_CHARS = 6;
 
@@ -44,6 +51,7 @@ export class LogSearch {
   #waiting: FoundLine[] = [];
   #last: Pick<LogBatchRow, 'lastAt' | 'id'> | undefined;
   #isDone = false;
+  readonly #lost = new Map<string, number>();
 
   constructor(logs: TomoDatabase['logs'], query: LogQuery) {
     this.#logs = logs;
@@ -55,6 +63,11 @@ export class LogSearch {
 
   get isDone(): boolean {
     return this.#isDone;
+  }
+
+  /** How often lines are lost where it has searched, whatever their text: of each SERVER/CONTAINER. */
+  get lost(): ReadonlyMap<string, number> {
+    return this.#lost;
   }
 
   /** A place before which everything that fits was given. */
@@ -88,8 +101,9 @@ export class LogSearch {
   }
 
   /** Most batches are passed over by a look at their text. */
-  #mayFit({ lines }: LogBatchRow): boolean {
-    return this.#needle === '' || lines.toLowerCase().includes(this.#needle);
+  #mayFit(row: LogBatchRow): boolean {
+    if (this.#needle === '' || mayHaveLost(row)) return true;
+    return row.lines.toLowerCase().includes(this.#needle);
   }
 
   #fitting(row: LogBatchRow): FoundLine[] {
@@ -97,9 +111,17 @@ export class LogSearch {
     const text = this.#query.text?.toLowerCase();
     return parseLogLines(row).flatMap((line, index) => {
       const position = { at: line.at, batch, index };
-      if (text !== undefined && !line.text.toLowerCase().includes(text)) return [];
-      return this.#fits(line) && this.#isAfter(position) ? [{ ...line, serverId, position }] : [];
+      const isSaid = text === undefined || line.text.toLowerCase().includes(text);
+      if (!isSaid && !line.isLost) return [];
+      if (!this.#fits(line) || !this.#isAfter(position)) return [];
+      if (line.isLost) this.#noteLost(`${serverId}/${line.container}`);
+      return isSaid ? [{ ...line, serverId, position }] : [];
     });
+  }
+
+  #noteLost(of: string): void {
+    const count = this.#lost.get(of) ?? 0;
+    if (count > 0 || this.#lost.size < LOST_MAX_COUNT) this.#lost.set(of, count + 1);
   }
 
   #fits({ at, stream, container, containerId }: StoredLogLine): boolean {

@@ -40,6 +40,10 @@ export const searchLogsResult = z.object({
       at: isoTime,
       text: z.string().describe('Control characters are written as \\xNN.'),
       cut: z.literal(true).optional().describe('The line was longer.'),
+      lost: z
+        .literal(true)
+        .optional()
+        .describe('Not of the container: lines before this are lost, as the text says.'),
     }),
   ),
   next_cursor: z.string().optional().describe('There may be older lines.'),

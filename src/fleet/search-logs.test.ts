@@ -10,6 +10,7 @@ interface Line {
   readonly text: string;
   readonly container?: string;
   readonly stream?: 'stdout' | 'stderr';
+  readonly lost?: true;
 }
 
 /** A server whose agent has pushed these lines, so many in a batch. */
@@ -18,13 +19,16 @@ async function server(fleet: TestFleet, serverId: string, lines: readonly Line[]
   const { db } = fleet.test.database;
   const containers = ['web', 'db'].map((name) => ({ id: `${name}-id-${serverId}`, name }));
   for (let start = 0; start < lines.length; start += size) {
-    const batch = lines.slice(start, start + size).map(({ second, text, container, stream }) => ({
-      container: container === 'db' ? 1 : 0,
-      stream: stream ?? ('stdout' as const),
-      at: `${START_MS + second * 1_000}000000`,
-      n: 0,
-      text,
-    }));
+    const batch = lines
+      .slice(start, start + size)
+      .map(({ second, text, container, stream, ...odd }) => ({
+        ...odd,
+        container: container === 'db' ? 1 : 0,
+        stream: stream ?? ('stdout' as const),
+        at: `${START_MS + second * 1_000}000000`,
+        n: 0,
+        text,
+      }));
     const count = start + 1;
     await db.logs.store(
       { agentId, serverId, epoch: 'e', batch: count, containers, lines: batch },
@@ -105,6 +109,31 @@ describe('search_logs', () => {
       cursor = page.next_cursor;
     } while (cursor !== undefined);
     expect(paged).toEqual(all);
+  });
+
+  it('says of which containers lines are lost in the time that is searched, and where', async () => {
+    const fleet = await startFleet();
+    await server(fleet, 'a', [
+      { second: 1, text: 'timeout 1' },
+      { second: 2, text: 'lines are lost', lost: true },
+      { second: 3, text: 'timeout 3 [1,2]' },
+      { second: 4, text: 'lines are lost', lost: true },
+      { second: 5, text: 'well', container: 'db' },
+      { second: 6, text: 'lines are lost', lost: true, container: 'db' },
+    ]);
+    const all = await fleet.perform('search_logs', { container: 'web' }, READER);
+    expect(all.lines.map(({ text, lost }) => [text, lost])).toEqual([
+      ['lines are lost', true],
+      ['timeout 3 [1,2]', undefined],
+      ['lines are lost', true],
+      ['timeout 1', undefined],
+    ]);
+    expect(all.note).toContain('a/web (2 times)');
+    const some = await fleet.perform('search_logs', { text: 'timeout' }, READER);
+    expect(some.lines.map(({ text }) => text)).toEqual(['timeout 3 [1,2]', 'timeout 1']);
+    expect(some.note).toContain('a/web (2 times), a/db:');
+    const until = new Date(START_MS + 2_000).toISOString();
+    expect(await fleet.perform('search_logs', { until }, READER)).not.toHaveProperty('note');
   });
 
   it('takes the text literally, in any case of any alphabet', async () => {

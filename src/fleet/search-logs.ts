@@ -35,10 +35,12 @@ export async function searchLogs(
   });
   const page = new Page(limit);
   const hasEnded = await context.searchTurns.take(() => fill(page, search, signal), signal);
-  if (!hasEnded) return { ...page.result(search.reached), note: OUT_OF_TIME };
-  const result = page.result(search.isDone ? undefined : search.reached);
-  if (page.count > 0 || cursor !== undefined) return result;
-  return { ...result, note: NOTHING_FOUND };
+  const result = page.result(hasEnded && search.isDone ? undefined : search.reached);
+  const notes: string[] = [];
+  if (!hasEnded) notes.push(OUT_OF_TIME);
+  else if (page.count === 0 && cursor === undefined) notes.push(NOTHING_FOUND);
+  if (search.lost.size > 0) notes.push(lostNote(search.lost));
+  return notes.length === 0 ? result : { ...result, note: notes.join(' ') };
 }
 
 /** False when its time is over before it has found enough or come to the end. */
@@ -56,6 +58,11 @@ async function fill(page: Page, search: LogSearch, signal?: AbortSignal): Promis
 
 const OUT_OF_TIME = `Searched for ${LOG_SEARCH_MAX_MS / 1_000} s: pass next_cursor to search on, or name server_ids, since or until.`;
 const NOTHING_FOUND = `Nothing found. Logs are collected only where configure_agents has switched log_collection on, from then on, and of at most ${LOG_CONTAINERS_MAX_COUNT} containers a server.`;
+
+function lostNote(lost: ReadonlyMap<string, number>): string {
+  const of = Array.from(lost, ([name, count]) => (count === 1 ? name : `${name} (${count} times)`));
+  return `Lines are missing in what was searched, of ${of.join(', ')}: the engine had removed them before they were read. Lines with "lost" say where; without "text" they are among the others.`;
+}
 
 /** The first lines that were found. */
 class Page {
@@ -92,13 +99,14 @@ class Page {
   result(reached: LinePosition | undefined): SearchResult {
     const next = this.#isFull ? this.#lines.at(-1)?.position : reached;
     return {
-      lines: this.#lines.map(({ serverId, container, stream, at, text, isCut }) => ({
+      lines: this.#lines.map(({ serverId, container, stream, at, text, isCut, isLost }) => ({
         server_id: serverId,
         container,
         stream,
         at: isoTime(at),
         text,
         ...(isCut ? { cut: true as const } : {}),
+        ...(isLost ? { lost: true as const } : {}),
       })),
       ...(next === undefined ? {} : { next_cursor: cursorOf([next.at, next.batch, next.index]) }),
     };

@@ -1,6 +1,8 @@
 import { z } from 'zod';
 import { TomoError } from '../protocol/errors.ts';
 import type { DockerEngine, EngineRequest } from './docker-engine.ts';
+import { readReply } from './docker-reply.ts';
+import { jsonLines } from './json-lines.ts';
 import { Layers } from './pull-layers.ts';
 
 /** An image reference with its tag or digest, `latest` if it has neither. */
@@ -72,10 +74,9 @@ async function readProgress(
 ): Promise<string> {
   const layers = new Layers();
   let last = '';
-  for await (const line of linesOf(stream)) {
-    const { id, status, error, errorDetail, progressDetail } = progressSchema.parse(
-      JSON.parse(line),
-    );
+  for await (const { value } of jsonLines(stream)) {
+    const progress = readReply(progressSchema, value);
+    const { id, status, error, errorDetail, progressDetail } = progress;
     const words = errorDetail?.message ?? error;
     if (words !== undefined) throw pullError(name, words);
     last = status ?? last;
@@ -83,32 +84,6 @@ async function readProgress(
     onProgress(last, layers.fraction);
   }
   return last;
-}
-
-// The engine's own lines are of some hundred characters.
-const LINE_MAX_CHARS = 1024 * 1024;
-
-/**
- * The lines of a JSON stream of the engine.
- * @throws TomoError DOCKER_REFUSED if one has no end
- */
-export async function* linesOf(stream: AsyncIterable<Buffer>): AsyncGenerator<string> {
-  const decoder = new TextDecoder();
-  let pending = '';
-  for await (const chunk of stream) {
-    const lines = (pending + decoder.decode(chunk, { stream: true })).split('\n');
-    pending = lines.pop() ?? '';
-    if (pending.length > LINE_MAX_CHARS) throw endlessLine();
-    yield* lines.filter((line) => line.trim() !== '');
-  }
-  if (pending.trim() !== '') yield pending;
-}
-
-function endlessLine(): TomoError {
-  const words = `a line of its answer has more than ${LINE_MAX_CHARS} characters`;
-  return new TomoError('DOCKER_REFUSED', `The Docker engine’s answer cannot be read: ${words}.`, {
-    facts: { words },
-  });
 }
 
 function isRegistryFailure({ facts }: TomoError): boolean {

@@ -112,7 +112,6 @@ export class RunningContainers {
           exit_code: State.ExitCode,
           at: new Date(at).toISOString(),
         },
-        key: `missed ${id} ${at}`,
         isHelper: Object.hasOwn(Config.Labels, HELPER_LABEL),
       };
     } catch (error) {

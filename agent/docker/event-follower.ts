@@ -1,13 +1,13 @@
-import { hash } from 'node:crypto';
 import type { Readable } from 'node:stream';
 import { setTimeout as delay } from 'node:timers/promises';
 import { z } from 'zod';
 import type { DockerEngine, EngineRequest } from '../../docker-engine/docker-engine.ts';
 import { count, labels, readReply } from '../../docker-engine/docker-reply.ts';
+import { jsonLines } from '../../docker-engine/json-lines.ts';
 import type { CommandContext } from '../commands/handler.ts';
+import { EventHistory } from '../events/event-history.ts';
 import { EngineOutage } from './engine-outage.ts';
 import { engineQueryTime, nowNanos } from './engine-time.ts';
-import { jsonLines } from './json-lines.ts';
 
 /** Which events are wanted. */
 export interface WantedEvents {
@@ -70,10 +70,7 @@ function eventsRequest({ since, until, filters }: WantedEvents): EngineRequest {
 }
 
 const POLL_MS = 500;
-/** The engine stamps an event before it puts it among the others. */
-const DISORDER_NANOS = 1_000_000_000n;
-// More than an engine remembers (256).
-const KNOWN_MAX_COUNT = 1_024;
+const NANOS_PER_MS = 1_000_000n;
 
 /** Passes the engine's events on, each once, over restarts of the engine. */
 export class EventFollower {
@@ -82,8 +79,7 @@ export class EventFollower {
   readonly #context: Pick<CommandContext, 'signal' | 'output'>;
   readonly #take: (event: EngineEvent) => Promise<void>;
   readonly #outage: EngineOutage;
-  readonly #known = new Set<string>();
-  #since: bigint | undefined;
+  readonly #history: EventHistory;
 
   constructor(
     docker: DockerEngine,
@@ -96,7 +92,7 @@ export class EventFollower {
     this.#context = context;
     this.#take = take;
     this.#outage = new EngineOutage(context);
-    this.#since = wanted.since;
+    this.#history = new EventHistory(wanted.since);
   }
 
   /** Resolves when `until` has passed; rejects with the signal's reason, or if the first request fails. */
@@ -125,27 +121,16 @@ export class EventFollower {
     const startedAt = nowNanos();
     await readEvents(
       this.#docker,
-      { ...this.#wanted, since: this.#since },
+      { ...this.#wanted, since: this.#history.since },
       this.#context.signal,
       async (event, line) => {
-        if (this.#isKnown(line)) return;
-        this.#since = BigInt(Date.parse(event.time)) * 1_000_000n - DISORDER_NANOS;
-        await this.#take(event);
+        const at = BigInt(Date.parse(event.time)) * NANOS_PER_MS;
+        if (this.#history.isNew(line, at)) await this.#take(event);
       },
       () => {
-        this.#since ??= startedAt;
+        this.#history.begin(startedAt);
         begun();
       },
     );
-  }
-
-  /** By its text, in which its time stands to the nanosecond. */
-  #isKnown(line: string): boolean {
-    const key = hash('sha1', line, 'base64');
-    if (this.#known.has(key)) return true;
-    this.#known.add(key);
-    const [oldest] = this.#known;
-    if (oldest !== undefined && this.#known.size > KNOWN_MAX_COUNT) this.#known.delete(oldest);
-    return false;
   }
 }

@@ -1,9 +1,9 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import type { DockerEngine } from '../../docker-engine/docker-engine.ts';
 import { isMissing } from '../../docker-engine/docker-errors.ts';
+import { jsonLines } from '../../docker-engine/json-lines.ts';
 import type { CommandContext } from '../commands/handler.ts';
 import { EngineOutage } from './engine-outage.ts';
-import { jsonLines } from './json-lines.ts';
 
 const POLL_MS = 500;
 

@@ -38,7 +38,7 @@ class MadeUpEvents extends EngineEvents {
 
   event(type: string, name: string, isHelper = false): void {
     const detail = { container: name };
-    this.tell({ kind: 'event', event: { type, id: name, name, at: 0, detail, key: '', isHelper } });
+    this.tell({ kind: 'event', event: { type, id: name, name, at: 0, detail, isHelper } });
   }
 }
 

@@ -14,8 +14,6 @@ export interface EngineEvent {
   readonly at: number;
   /** Small: what the hub is told of it. */
   readonly detail: Readonly<Record<string, string | number>>;
-  /** The same for no two events. */
-  readonly key: string;
   /** About a container that an agent made for a short piece of work. */
   readonly isHelper: boolean;
 }
@@ -69,8 +67,8 @@ const NANOSECONDS_PER_MS = 1_000_000;
 const HEALTH = 'health_status: ';
 
 /** One message of the engine; undefined for what is of no interest, or not a message. */
-export function parseEngineEvent(text: string): EngineEvent | undefined {
-  const message = messageSchema.safeParse(parseJson(text));
+export function parseEngineEvent(value: unknown): EngineEvent | undefined {
+  const message = messageSchema.safeParse(value);
   if (!message.success) return undefined;
   const { Type, Action, Actor, timeNano } = message.data;
   const action = actionOf(Type, Action);
@@ -88,7 +86,6 @@ export function parseEngineEvent(text: string): EngineEvent | undefined {
       ...particulars(action, Action, attributes),
       at: new Date(at).toISOString(),
     },
-    key: `${Type} ${Action} ${id} ${timeNano}`,
     isHelper: Object.hasOwn(attributes, HELPER_LABEL),
   };
 }
@@ -140,12 +137,4 @@ function particulars(
 
 function bounded(text: string): string {
   return text.slice(0, EVENT_TEXT_MAX_CHARS);
-}
-
-function parseJson(text: string): unknown {
-  try {
-    return JSON.parse(text);
-  } catch {
-    return undefined;
-  }
 }

@@ -2,8 +2,9 @@ import type { Readable } from 'node:stream';
 import { setTimeout as delay } from 'node:timers/promises';
 import type { Logger } from 'pino';
 import type { DockerEngine } from '../../docker-engine/docker-engine.ts';
+import { jsonLines } from '../../docker-engine/json-lines.ts';
 import { RunningContainers } from '../collectors/running-containers.ts';
-import { LineCutter } from '../output/line-cutter.ts';
+import { engineQueryTime, nowNanos } from '../docker/engine-time.ts';
 import { type EngineEvent, EVENT_FILTERS, parseEngineEvent } from './engine-event.ts';
 import { EventHistory } from './event-history.ts';
 
@@ -26,8 +27,7 @@ const RETRY_FIRST_MS = 250;
 const RETRY_MAX_MS = 5_000;
 /** The same while there has never been an engine. */
 const RETRY_NONE_MS = 60_000;
-/** A container with very many labels makes a long message; a longer one is left out. */
-const MESSAGE_MAX_BYTES = 1024 * 1024;
+const NANOS_PER_MS = 1_000_000n;
 
 /**
  * Follows the engine's events for all who are interested, through restarts of the engine: each event is
@@ -92,7 +92,11 @@ export class EngineEvents implements AsyncDisposable {
   async #follow(signal: AbortSignal): Promise<boolean> {
     const { engine, log } = this.#options;
     const { since } = this.#history;
-    const query = { filters: EVENT_FILTERS, ...(since === undefined ? {} : { since }) };
+    const query = {
+      filters: EVENT_FILTERS,
+      ...(since !== undefined && { since: engineQueryTime(since) }),
+    };
+    const askedAt = nowNanos();
     const silent = new AbortController();
     let began = false;
     try {
@@ -100,6 +104,7 @@ export class EngineEvents implements AsyncDisposable {
       const either = AbortSignal.any([signal, silent.signal]);
       await engine.stream({ path, query, signal: either }, async (bytes) => {
         began = true;
+        this.#history.begin(askedAt);
         const pinging = setInterval(
           () => void this.#ping(silent),
           this.#options.pingMs ?? PING_MS,
@@ -118,14 +123,11 @@ export class EngineEvents implements AsyncDisposable {
 
   async #read(bytes: Readable, signal: AbortSignal): Promise<void> {
     const checking = this.#rose(signal);
-    const cutter = new LineCutter(MESSAGE_MAX_BYTES);
-    const chunks: AsyncIterable<Buffer> = bytes;
     try {
-      for await (const chunk of chunks) {
-        for (const { data, isCut } of cutter.push(chunk)) {
-          const event = isCut ? undefined : parseEngineEvent(data.toString());
-          if (event !== undefined) this.#take(event);
-        }
+      for await (const { value, text } of jsonLines(bytes, { isLenient: true })) {
+        const event = parseEngineEvent(value);
+        if (event === undefined) continue;
+        if (this.#history.isNew(text, BigInt(event.at) * NANOS_PER_MS)) this.#take(event);
       }
     } finally {
       await checking;
@@ -133,8 +135,7 @@ export class EngineEvents implements AsyncDisposable {
   }
 
   #take(event: EngineEvent): void {
-    if (!this.#history.isNew(event) || !this.#containers.isNews(event)) return;
-    this.#tell({ kind: 'event', event });
+    if (this.#containers.isNews(event)) this.#tell({ kind: 'event', event });
   }
 
   /** Deaths that no message tells of, of containers that ran before the engine itself was killed. */

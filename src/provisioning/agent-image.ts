@@ -4,7 +4,9 @@ import { fileURLToPath } from 'node:url';
 import { pack } from 'tar-stream';
 import { z } from 'zod';
 import type { DockerEngine } from '../../docker-engine/docker-engine.ts';
-import { linesOf, parseReference, pullImage } from '../../docker-engine/docker-pull.ts';
+import { parseReference, pullImage } from '../../docker-engine/docker-pull.ts';
+import { readReply } from '../../docker-engine/docker-reply.ts';
+import { jsonLines } from '../../docker-engine/json-lines.ts';
 import { TomoError } from '../../protocol/errors.ts';
 import { VERSION } from '../../protocol/version.ts';
 import type { Progress } from './progress.ts';
@@ -116,8 +118,8 @@ async function followBuild(
   progress: Progress,
 ): Promise<string | undefined> {
   let log = '';
-  for await (const line of linesOf(bytes)) {
-    const { stream, error } = buildLineSchema.parse(JSON.parse(line));
+  for await (const { value } of jsonLines(bytes)) {
+    const { stream, error } = readReply(buildLineSchema, value);
     if (error !== undefined) return `${error.trim()}\n${log.slice(-BUILD_LOG_MAX_CHARS)}`.trim();
     log = (log + (stream ?? '')).slice(-2 * BUILD_LOG_MAX_CHARS);
     const step = /^Step (\d+)\/(\d+)/.exec(stream ?? '');

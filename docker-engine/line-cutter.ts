@@ -18,9 +18,9 @@ export class LineCutter {
     this.#maxBytes = maxBytes;
   }
 
-  /** Bytes of the line that has begun. */
-  get bytes(): number {
-    return this.#bytes;
+  /** Whether the line that has begun is too long already. */
+  get isCut(): boolean {
+    return this.#isCut;
   }
 
   /** The lines that end in this piece. */

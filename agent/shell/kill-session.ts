@@ -1,13 +1,17 @@
 import { readdir, readFile } from 'node:fs/promises';
+import { setTimeout as delay } from 'node:timers/promises';
 
 const PROCESS_DIRECTORY = /^\d+$/;
-// A process may fork while it is looked for; one that outruns this many looks is a fork bomb.
-const LOOKS_MAX_COUNT = 10;
+// A process may fork while it is looked for, and takes a moment to go, longer on a busy machine. What
+// outruns this many looks, each a little later than the one before, is a fork bomb or hangs in the kernel.
+const LOOKS_MAX_COUNT = 30;
+const LOOK_LATER_MS = 2;
 
 /**
- * Kills a session leader and all of its session. A process group alone would miss what `timeout` or
- * a shell with job control starts: those make groups of their own within the session. What left by
- * `setsid` was meant to outlive its command and is spared. Where there is no /proc, only the group.
+ * Kills a session leader and all of its session, and sees them gone. A process group alone would miss
+ * what `timeout` or a shell with job control starts: those make groups of their own within the session.
+ * What left by `setsid` was meant to outlive its command and is spared. Where there is no /proc, only
+ * the group.
  */
 export async function killSession(leader: number): Promise<void> {
   kill(-leader);
@@ -15,6 +19,7 @@ export async function killSession(leader: number): Promise<void> {
     const members = await sessionMembers(leader);
     if (members.length === 0) return;
     for (const pid of members) kill(pid);
+    await delay(look * LOOK_LATER_MS);
   }
 }
 

@@ -67,6 +67,8 @@ mkdir -p /run/sshd /run/lock
 mount --bind ${directory}/machine-id /etc/machine-id
 ${docker ? '' : hideDocker()}
 "$(command -v sshd)" -f ${sshdConfigPath(directory)}
+# It goes into the background before it listens, and writes this after.
+while [ ! -e /run/sshd.pid ]; do sleep 0.02; done
 touch ${readyFile(directory)}
 # bash reaps what is orphaned while it waits.
 while :; do sleep infinity & wait $! || true; done

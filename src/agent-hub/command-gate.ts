@@ -5,7 +5,7 @@ import type { CommandEntry, TimeoutParam } from '../../protocol/commands/define-
 import { requiredAccess } from '../../protocol/commands/required-access.ts';
 import { TomoError } from '../../protocol/errors.ts';
 import { exceedsDepth } from '../../protocol/json-limits.ts';
-import { CALL_MARGIN_MS, JSON_DEPTH_MAX } from '../../protocol/limits.ts';
+import { CALL_MARGIN_MS, JSON_DEPTH_MAX, UNREAD_MAX_MS } from '../../protocol/limits.ts';
 
 /** What is told of the faults of params or of an answer, which can have one in each of its items. */
 const FAULTS_MAX_CHARS = 1_000;
@@ -77,13 +77,18 @@ function withTimeLimit(
   const { name, kind } = timeoutParam;
   if (kind === 'limit' && timeoutMs !== undefined && params[name] === undefined) {
     const seconds = Math.ceil(timeoutMs / 1_000);
-    return { params: { ...params, [name]: seconds }, timeoutMs: timeoutMs + CALL_MARGIN_MS };
+    return { params: { ...params, [name]: seconds }, timeoutMs: timeoutMs + marginMs(entry) };
   }
   const own = Number(paramOf(parsed, name) ?? 0) * 1_000;
   if (kind === 'grace') return { params, timeoutMs: timeoutMs ?? own + entry.timeoutMs };
   // Only a caller that waits for less than the method's own limit goes without its answer.
   const goesEarlier = timeoutMs !== undefined && timeoutMs < own;
-  return { params, timeoutMs: goesEarlier ? timeoutMs : own + CALL_MARGIN_MS };
+  return { params, timeoutMs: goesEarlier ? timeoutMs : own + marginMs(entry) };
+}
+
+/** What an agent sends without loss it sends as it is read: its answer comes after that. */
+function marginMs({ streams }: CommandEntry): number {
+  return streams === 'lossless' ? UNREAD_MAX_MS + CALL_MARGIN_MS : CALL_MARGIN_MS;
 }
 
 function hasOwnLimit({ name, onlyWith }: TimeoutParam, params: Record<string, unknown>): boolean {

@@ -6,16 +6,22 @@ import {
 } from './limits.ts';
 
 /** Which containers' logs an agent pushes: none, all, or those with a label (of that value, if given). */
-export const logCollectionSchema = z.union([
-  z.enum(['off', 'all']),
-  z.strictObject({
-    label: z
-      .string()
-      .min(1)
-      .max(255)
-      .regex(/^[^=\s]+(?:=.*)?$/, 'a label’s name, or name=value'),
-  }),
-]);
+export const logCollectionSchema = z.union(
+  [
+    z.enum(['off', 'all']),
+    z.strictObject({
+      label: z
+        .string()
+        .min(1)
+        .max(255)
+        .regex(/^[^=\s]+(?:=.*)?$/, 'a label’s name, or name=value'),
+    }),
+  ],
+  {
+    error:
+      'expected "off", "all", or a label of containers: {"label": "NAME"} or {"label": "NAME=VALUE"}',
+  },
+);
 export type LogCollection = z.infer<typeof logCollectionSchema>;
 
 /** Nanoseconds since 1970 as decimal text: no number holds them. */

@@ -33,8 +33,7 @@ export interface GateRequest {
 
 /** Everything that can be refused before a command is sent. Throws TomoErrors. */
 export function gateCommand(request: GateRequest): GatedCommand {
-  const entry = findCommand(request.method);
-  if (entry === undefined) throw unknownMethod(request.method);
+  const entry = knownMethod(request.method);
   if (request.capabilities !== undefined && !request.capabilities.includes(request.method)) {
     throw new TomoError(
       'METHOD_NOT_FOUND',
@@ -52,6 +51,13 @@ export function gateCommand(request: GateRequest): GatedCommand {
   const needed = requiredAccess(entry, request.params);
   if (!grants(granted, needed)) throw accessDenied(request, needed, granted);
   return { entry, ...withTimeLimit(request, entry, params.data) };
+}
+
+/** Throws METHOD_NOT_FOUND for a method that is not in the catalogue. */
+export function knownMethod(method: string): CommandEntry {
+  const entry = findCommand(method);
+  if (entry === undefined) throw unknownMethod(method);
+  return entry;
 }
 
 /** Refuses an answer that is not what the catalogue promises to callers. */

@@ -68,16 +68,32 @@ describe('get_agent_events', () => {
     expect(await perform('get_agent_events', { limit: 2 })).not.toHaveProperty('next_cursor');
   });
 
-  it('ends a page of very long details sooner', async () => {
+  it('ends a page of long details sooner, and shows of very long ones the beginning', async () => {
     const { test, perform } = await withEvents(0);
     const agent = { agentId: 'a', serverId: 'web-1', type: 'long', at: 1 };
-    const detail = { text: 'x'.repeat(60_000) };
-    await test.database.db.events.append(Array.from({ length: 20 }, () => ({ ...agent, detail })));
-    const { events, next_cursor } = await perform('get_agent_events', { limit: 1_000 });
-    expect(events).toHaveLength(18);
-    const rest = await perform('get_agent_events', { limit: 1_000, cursor: next_cursor });
-    expect(rest.events.map(({ id }) => id)).toEqual([4, 3, 2]);
+    const details = [60_000, 60_000, 7_000, 7_000, 7_000, 7_000, 7_000, 7_000];
+    await test.database.db.events.append(
+      details.map((length) => ({ ...agent, detail: { text: 'x'.repeat(length) } })),
+    );
+    const page = await perform('get_agent_events', { limit: 1_000 });
+    expect(page.events.map(({ id }) => id)).toEqual([1, 9, 8, 7, 6, 5, 4]);
+    const { cursor } = { cursor: page.next_cursor };
+    const rest = await perform('get_agent_events', { limit: 1_000, cursor });
+    const cut = { detail: null, detail_text: `{"text":"${'x'.repeat(7_991)}`, truncated: true };
+    expect(rest.events).toMatchObject([
+      { id: 3, ...cut },
+      { id: 2, ...cut },
+    ]);
     expect(rest).not.toHaveProperty('next_cursor');
+  });
+
+  it('names the type that was meant when there is none of it', async () => {
+    const { perform } = await withEvents(0);
+    const { note } = await perform('get_agent_events', { type: 'container.die' });
+    expect(note).toContain('"agent.container.die"');
+    const own = await perform('get_agent_events', { type: 'agent.container.die' });
+    expect(own.note).not.toContain('"agent.agent.');
+    expect(await perform('get_agent_events', { since: 'now' })).not.toHaveProperty('note');
   });
 
   it('shows what fits every filter', async () => {

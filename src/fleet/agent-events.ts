@@ -3,10 +3,11 @@ import type { EventRow } from '../db/event-repository.ts';
 import { agentOf, type FleetContext, isoTime } from './fleet-context.ts';
 import type { ArgsOf, OperationResult } from './operations.ts';
 import { cursorOf, placeOf } from './page-cursor.ts';
+import { beginning, fitting } from './text-page.ts';
 import { timeRangeOf } from './time-range.ts';
 
-/** Of the details of one page as JSON; agents write what they like into them. */
-const DETAILS_MAX_CHARS = 1024 * 1024;
+/** Of one detail as JSON; agents write what they like into it. */
+const DETAIL_MAX_CHARS = 8_000;
 
 type EventsResult = OperationResult<'get_agent_events'>;
 
@@ -29,26 +30,29 @@ export async function agentEvents(
     after,
     limit: limit + 1,
   });
-  const page = fitting(rows.slice(0, limit));
-  const last = rows.length > page.length ? page.at(-1) : undefined;
+  const events = fitting(rows.slice(0, limit).map(shown));
+  const last = rows.length > events.length ? rows[events.length - 1] : undefined;
+  const isNone = events.length === 0 && cursor === undefined;
   return {
-    events: page.map(shown),
+    events: [...events],
     ...(last === undefined ? {} : { next_cursor: cursorOf([last.at, last.id]) }),
+    ...(isNone && type !== undefined ? { note: noneOf(type) } : {}),
   };
 }
 
-/** The first of them, up to the limit on their details, which no single one can reach. */
-function fitting(rows: readonly EventRow[]): readonly EventRow[] {
-  let chars = 0;
-  const end = rows.findIndex(({ detail }) => {
-    chars += JSON.stringify(detail).length;
-    return chars > DETAILS_MAX_CHARS;
-  });
-  return end === -1 ? rows : rows.slice(0, end);
+function noneOf(type: string): string {
+  const meant = type.startsWith('agent.')
+    ? ''
+    : ` Those that agents tell of begin with "agent.": "agent.${type}"?`;
+  return `There is none of type "${type}".${meant} Without type, all are shown.`;
 }
 
 function shown({ id, serverId, type, at, detail }: EventRow): EventsResult['events'][number] {
-  return { id, server_id: serverId, type, at: isoTime(at), detail };
+  const head = { id, server_id: serverId, type, at: isoTime(at) };
+  const text = beginning(detail, DETAIL_MAX_CHARS);
+  return text === undefined
+    ? { ...head, detail }
+    : { ...head, detail: null, detail_text: text, truncated: true };
 }
 
 const placeSchema = z.tuple([z.int(), z.int()]);

@@ -1,4 +1,5 @@
 import { createHash } from 'node:crypto';
+import { flat } from '../agent-hub/kept-output.ts';
 import { resultText } from '../agent-hub/result-text.ts';
 import { fairShare } from '../db/fair-share.ts';
 import type { OperationResult } from './operations.ts';
@@ -83,7 +84,7 @@ export class AnswerGroups {
 function cut(group: Held, maxChars: number): void {
   const text = cutText(group.text, maxChars);
   if (text === undefined) return;
-  group.text = text;
+  group.text = flat(text);
   group.isWhole = false;
 }
 

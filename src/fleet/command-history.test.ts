@@ -43,6 +43,36 @@ describe('get_command_history', () => {
     });
   });
 
+  it('ends a page of long params sooner, and shows of very long ones the beginning', async () => {
+    const { test, perform } = await startFleet();
+    const begin = async (id: string, length: number): Promise<void> =>
+      test.database.db.commands.begin({
+        id,
+        agentId: 'a1',
+        serverId: 'web-1',
+        actor: 'tester',
+        origin: null,
+        instanceId: null,
+        method: 'system.exec',
+        params: { command: 'x'.repeat(length) },
+        startedAt: length,
+      });
+    await begin('c1', 100_000);
+    for (const id of ['c2', 'c3', 'c4', 'c5']) await begin(id, 20_000);
+    const first = await perform('get_command_history', {});
+    expect(first.commands).toMatchObject([
+      {
+        command_id: 'c1',
+        params: {},
+        params_text: expect.stringMatching(/^.{30000}$/),
+        truncated: true,
+      },
+    ]);
+    const next = await perform('get_command_history', { cursor: first.next_cursor });
+    expect(next.commands.map(({ command_id }) => command_id)).toEqual(['c5', 'c4']);
+    expect(next.commands[0]).not.toHaveProperty('truncated');
+  });
+
   it('is paged from the newest to the oldest, without a command twice or left out', async () => {
     const { test, perform } = await withCommands(7);
     const rows = await test.database.db.commands.recent({ limit: 10 });

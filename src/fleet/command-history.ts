@@ -7,7 +7,11 @@ import type { Caller } from './fleet.ts';
 import { type FleetContext, isoTime } from './fleet-context.ts';
 import type { ArgsOf, OperationResult } from './operations.ts';
 import { cursorOf, placeOf } from './page-cursor.ts';
+import { beginning, fitting } from './text-page.ts';
 import { timeRangeOf } from './time-range.ts';
+
+/** Of one command's params as JSON. */
+const PARAMS_MAX_CHARS = 30_000;
 
 type HistoryResult = OperationResult<'get_command_history'>;
 
@@ -28,10 +32,10 @@ export async function commandHistory(
     after: cursor === undefined ? undefined : positionOf(cursor),
     limit: limit + 1,
   });
-  const page = rows.slice(0, limit);
-  const last = rows.length > limit ? page.at(-1) : undefined;
+  const page = fitting(rows.slice(0, limit).map((row) => shown(row, access)));
+  const last = rows.length > page.length ? rows[page.length - 1] : undefined;
   return {
-    commands: page.map((row) => shown(row, access)),
+    commands: [...page],
     ...(last === undefined ? {} : { next_cursor: cursorOf([last.startedAt, last.id]) }),
   };
 }
@@ -45,7 +49,7 @@ function shown(row: CommandRow, access: Caller['access']): HistoryResult['comman
     actor: row.actor,
     origin: row.origin,
     method: row.method,
-    params: isReadable ? row.params : withoutValues(row.params),
+    ...paramsField(isReadable ? row.params : withoutValues(row.params)),
     status: row.status,
     ...(code === null
       ? {}
@@ -54,6 +58,11 @@ function shown(row: CommandRow, access: Caller['access']): HistoryResult['comman
     duration_ms: row.durationMs,
     result_bytes: row.resultBytes,
   };
+}
+
+function paramsField(params: CommandRow['params']) {
+  const text = beginning(params, PARAMS_MAX_CHARS);
+  return text === undefined ? { params } : { params: {}, params_text: text, truncated: true };
 }
 
 function withoutValues(params: CommandRow['params']): CommandRow['params'] {

@@ -21,7 +21,9 @@ export const commandArgs = z.strictObject({
   ...commandFields,
   wait_seconds: waitSeconds
     .default(WAIT_DEFAULT_SECONDS)
-    .describe('How long to wait here; past it the command goes on, and get_command shows it.'),
+    .describe(
+      'How long to wait here; past it the command goes on, and get_command shows it. Below the time after which your host cancels calls, which stops the command.',
+    ),
 });
 
 export const getArgs = z.strictObject({

@@ -22,7 +22,7 @@ export const eventsArgs = z.strictObject({
     .min(1)
     .max(PAGE_MAX_COUNT)
     .default(20)
-    .describe('A page of very long details ends sooner.'),
+    .describe('A page of long details ends sooner.'),
 });
 
 export const eventsResult = z.object({
@@ -33,7 +33,10 @@ export const eventsResult = z.object({
       type: z.string(),
       at: isoTime,
       detail: z.record(z.string(), z.unknown()).nullable(),
+      detail_text: z.string().optional().describe('The beginning of a detail that is too long.'),
+      truncated: z.boolean().optional(),
     }),
   ),
   next_cursor: z.string().optional(),
+  note: z.string().optional().describe('What else there is to know, and what to do.'),
 });

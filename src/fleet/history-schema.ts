@@ -11,7 +11,13 @@ export const historyArgs = z.strictObject({
   since: timeParam.optional().describe(`Started then or later. ${TIME_WORDS}`),
   until: timeParam.optional().describe('Started before.'),
   cursor: z.string().max(128).optional().describe('next_cursor of the page before.'),
-  limit: z.number().int().min(1).max(PAGE_MAX_COUNT).default(20),
+  limit: z
+    .number()
+    .int()
+    .min(1)
+    .max(PAGE_MAX_COUNT)
+    .default(20)
+    .describe('A page of long params ends sooner.'),
 });
 
 export const historyResult = z.object({
@@ -25,6 +31,8 @@ export const historyResult = z.object({
       params: z
         .record(z.string(), z.unknown())
         .describe('Secrets as ***; of methods above your own access the names only.'),
+      params_text: z.string().optional().describe('The beginning of params that are too long.'),
+      truncated: z.boolean().optional(),
       status: z.enum(COMMAND_STATUSES),
       error: z.object({ code: z.number().int(), message: z.string() }).optional(),
       started_at: isoTime,

@@ -95,6 +95,9 @@ function whyNotKept({ method, params, startedAt, durationMs, ...row }: CommandRo
     const why = `though it is not ${hours} hours old: all results together may take ${RESULTS_KEPT_MAX_BYTES / MIB} MiB, those of ${row.actor} from ${row.serverId} took most of it, and this one gave way to newer ones.`;
     return `The result is not kept any more, ${why} ${isRead ? READ_AGAIN : LOOK_FIRST}`;
   }
+  if (row.resultKept === null) {
+    return `No result was kept: the command ran under an earlier version of Tomo. ${isRead ? READ_AGAIN : LOOK_FIRST}`;
+  }
   return isRead
     ? `The result was given to whoever waited for it and is not kept, because the method only reads. ${READ_AGAIN}`
     : `The result could not be kept: the database did not take it in time. ${LOOK_FIRST}`;

@@ -183,6 +183,16 @@ describe('run_on_agents', () => {
     });
   });
 
+  it('refuses a method that there is not once, and not server by server', async () => {
+    const fleet = await startFleet();
+    await joinAll(fleet, names(2), answering(output('')));
+    const run = { all: true, method: 'system.exce', params: {} };
+    await expect(fleet.perform('run_on_agents', run)).rejects.toMatchObject({
+      name: 'METHOD_NOT_FOUND',
+    });
+    expect((await fleet.perform('get_command_history', {})).commands).toEqual([]);
+  });
+
   it('takes no empty labels for all servers', async () => {
     const { perform } = await startFleet();
     await expect(async () =>

@@ -1,7 +1,7 @@
 import { grants } from '../../protocol/access.ts';
-import { findCommand } from '../../protocol/commands/catalogue.ts';
 import { requiredAccess } from '../../protocol/commands/required-access.ts';
 import { TomoError, toTomoError } from '../../protocol/errors.ts';
+import { knownMethod } from '../agent-hub/command-gate.ts';
 import { statusOfError } from '../agent-hub/command-outcome.ts';
 import { AnswerGroups } from './answer-groups.ts';
 import { databaseErrorsExplained } from './database-errors.ts';
@@ -22,8 +22,9 @@ const MESSAGES_MAX_CHARS = RESULT_TEXT_MAX_CHARS / 2;
 /**
  * Runs one method on many agents, each command as send_agent_command would, so many at a time. A caller
  * that cancels stops all of them; of one that is gone those that run go on. Throws
- * INVALID_PARAMS for a choice that is not one, ACCESS_DENIED for a caller who may not, and UNKNOWN_SERVER if no agent is chosen; what goes
- * wrong on a server is among the failures.
+ * INVALID_PARAMS for a choice that is not one, METHOD_NOT_FOUND for a method that there is not,
+ * ACCESS_DENIED for a caller who may not, and UNKNOWN_SERVER if no agent is chosen; what goes wrong on
+ * a server is among the failures.
  */
 export async function runOnAgents(
   context: FleetContext,
@@ -63,10 +64,9 @@ function refuseUnclearChoice({ server_ids, labels, all }: RunArgs): void {
   );
 }
 
-/** Once for all servers: refused one by one, it would leave a row for each of them. */
+/** Once for all servers: refused one by one, what cannot run anywhere would leave a row for each of them. */
 function refuseBeyondAccess({ method, params }: RunArgs, { access }: Caller): void {
-  const entry = findCommand(method);
-  if (entry === undefined) return;
+  const entry = knownMethod(method);
   const needed = requiredAccess(entry, params);
   if (grants(access, needed)) return;
   throw new TomoError(

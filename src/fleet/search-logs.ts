@@ -8,10 +8,8 @@ import { namedAgents } from './matching-agents.ts';
 import type { ArgsOf, OperationResult } from './operations.ts';
 import { cursorOf, placeOf } from './page-cursor.ts';
 import { searchCancelled } from './search-turns.ts';
+import { TextPage } from './text-page.ts';
 import { timeRangeOf } from './time-range.ts';
-
-/** Of all lines of one page: what clients show of a result. */
-const TEXTS_MAX_CHARS = 40_000;
 
 type SearchResult = OperationResult<'search_logs'>;
 
@@ -68,7 +66,7 @@ function lostNote(lost: ReadonlyMap<string, number>): string {
 class Page {
   readonly #limit: number;
   readonly #lines: FoundLine[] = [];
-  #chars = 0;
+  readonly #text = new TextPage();
   #isFull = false;
 
   constructor(limit: number) {
@@ -85,9 +83,7 @@ class Page {
 
   add(found: readonly FoundLine[]): void {
     for (const line of found) {
-      this.#chars += line.text.length;
-      const isOver = this.#chars > TEXTS_MAX_CHARS && this.#lines.length > 0;
-      if (isOver || this.#lines.length >= this.#limit) {
+      if (this.#lines.length >= this.#limit || !this.#text.fits(shown(line))) {
         this.#isFull = true;
         return;
       }
@@ -99,18 +95,30 @@ class Page {
   result(reached: LinePosition | undefined): SearchResult {
     const next = this.#isFull ? this.#lines.at(-1)?.position : reached;
     return {
-      lines: this.#lines.map(({ serverId, container, stream, at, text, isCut, isLost }) => ({
-        server_id: serverId,
-        container,
-        stream,
-        at: isoTime(at),
-        text,
-        ...(isCut ? { cut: true as const } : {}),
-        ...(isLost ? { lost: true as const } : {}),
-      })),
+      lines: this.#lines.map(shown),
       ...(next === undefined ? {} : { next_cursor: cursorOf([next.at, next.batch, next.index]) }),
     };
   }
+}
+
+function shown({
+  serverId,
+  container,
+  stream,
+  at,
+  text,
+  isCut,
+  isLost,
+}: FoundLine): SearchResult['lines'][number] {
+  return {
+    server_id: serverId,
+    container,
+    stream,
+    at: isoTime(at),
+    text,
+    ...(isCut ? { cut: true as const } : {}),
+    ...(isLost ? { lost: true as const } : {}),
+  };
 }
 
 async function chosenAgents(

@@ -47,8 +47,8 @@ export interface CommandEntry<P extends z.ZodType = z.ZodType, R extends z.ZodTy
   readonly hubOnly: boolean;
   /**
    * Paths of the result, such as `Config.Env`, whose NAME=VALUE texts are shown without the values
-   * unless the call has `reveal_env: true`. `*` in a path is every member of an object or a list; `x-**`
-   * at its end leaves out whatever is named `x-...`, at any depth.
+   * unless the call has `reveal_env: true`. `*` in a path is every member of an object or a list; `**`
+   * before its last name is any depth; `x-**` at its end leaves out whatever is named `x-...`, at any depth.
    */
   readonly environments: readonly string[];
 }

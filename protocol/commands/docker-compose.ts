@@ -124,12 +124,13 @@ export const dockerComposeCommands = {
     timeoutMs: 60_000,
     paramAccess: { reveal_env: 'admin' },
     environments: [
-      'config.services.*.environment',
-      'config.services.*.build.args',
-      'config.services.*.post_start.*.environment',
-      'config.services.*.pre_stop.*.environment',
-      'config.configs.*.content',
       'config.x-**',
+      'config.services.*.environment',
+      // Its hooks have some, and are to be found in more places with every generation of compose.
+      'config.services.*.**.environment',
+      'config.services.*.build.args',
+      'config.configs.*.content',
+      'config.secrets.*.content',
     ],
   }),
   'docker.compose.pull': defineCommand({

@@ -70,6 +70,25 @@ describe('redactEnvironment', () => {
     }
   });
 
+  it('hides environments at every depth of a service, but no label of the name', () => {
+    const entry = CATALOGUE['docker.compose.config'];
+    const service = (environment: unknown, list: unknown) => ({
+      labels: { environment: 'production' },
+      develop: { watch: [{ action: 'sync+exec', exec: { command: ['x'], environment } }] },
+      later: { hooks: [[{ environment: list }]], environment: null },
+    });
+    const config = {
+      services: { web: service({ A: 'secret' }, ['B=secret']), environment: { image: 'x' } },
+      secrets: { key: { environment: 'KEY', content: 'secret' } },
+    };
+    expect(redactEnvironment(entry, {}, { config })).toEqual({
+      config: {
+        services: { web: service({ A: '***' }, ['B=***']), environment: { image: 'x' } },
+        secrets: { key: { environment: 'KEY', content: '***' } },
+      },
+    });
+  });
+
   it('hides the environments of the hooks of a service, and leaves out x- keys at every depth', () => {
     const entry = CATALOGUE['docker.compose.config'];
     const hook = { command: ['x'], environment: { A: 'secret' }, 'x-note': 'secret' };

@@ -3,6 +3,8 @@ import type { CommandEntry } from './define-command.ts';
 const HIDDEN = '***';
 /** In a path: every member of an object or a list. */
 const EACH = '*';
+/** In a path, before its last name: what has that name at any depth, but single values: labels may have it. */
+const ANYWHERE = '**';
 /** In a path: whatever is named `x-...`, at any depth. */
 const EXTENSIONS = 'x-**';
 
@@ -22,6 +24,7 @@ export function redactEnvironment(
 function redactAt(value: unknown, [key, ...rest]: readonly string[]): unknown {
   if (key === undefined) return withoutValues(value);
   if (key === EXTENSIONS) return withoutExtensions(value);
+  if (key === ANYWHERE) return redactAnywhere(value, rest[0]);
   if (key === EACH && Array.isArray(value)) return value.map((item) => redactAt(item, rest));
   if (!isObject(value)) return value;
   if (key === EACH) {
@@ -31,6 +34,19 @@ function redactAt(value: unknown, [key, ...rest]: readonly string[]): unknown {
   }
   if (!Object.hasOwn(value, key)) return value;
   return { ...value, [key]: redactAt(value[key], rest) };
+}
+
+function redactAnywhere(value: unknown, wanted: string | undefined): unknown {
+  if (Array.isArray(value)) return value.map((item) => redactAnywhere(item, wanted));
+  if (!isObject(value)) return value;
+  return Object.fromEntries(
+    Object.entries(value).map(([name, member]) => [
+      name,
+      name === wanted && typeof member === 'object'
+        ? withoutValues(member)
+        : redactAnywhere(member, wanted),
+    ]),
+  );
 }
 
 /** Of a list of NAME=VALUE texts or an object; anything else is hidden whole, null but empty. */

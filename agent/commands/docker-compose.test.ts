@@ -67,7 +67,7 @@ async function handlers(version: string, named = ID) {
 [ "$1" = compose ] && shift
 case "$*" in
   "version --short") echo ${version};;
-  config) echo 'invalid value "hunter2"' >&2; exit 15;;
+  'config --format json') echo 'invalid value "hunter2"' >&2; exit 15;;
   *ps*) echo "$*" >> ${directory}/said; echo ${named};;
   *) echo "$*" >> ${directory}/said; echo "out of $*"; echo "told of $*" >&2;;
 esac

@@ -14,8 +14,12 @@ afterEach(async () => {
   await rm(directory, { recursive: true });
 });
 
-async function read(script: string) {
-  const words = '[ "$*" = "compose version --short" ] && exec echo 2.24.5';
+/** The effective file of a compose of this version that writes it as the script does, in the format it is asked for. */
+async function read(script: string, version = '2.24.5') {
+  const words = [
+    `[ "$*" = "compose version --short" ] && exec echo ${version}`,
+    `[ "$*" = "compose config${version.startsWith('1.') ? '' : ' --format json'}" ] || exit 9`,
+  ].join('\n');
   const file = path.join(directory, 'docker');
   await writeFile(file, `#!/bin/sh\n${words}\n${script}\n`, { mode: 0o755 });
   const environment = { PATH: `${directory}:/usr/bin:/bin` };
@@ -28,9 +32,8 @@ async function read(script: string) {
   return await readConfig(compose);
 }
 
-/** How compose 2 writes it; the first generation is tried for real. */
-const SECOND = `name: app
-services:
+const FIRST = '1.29.2';
+const YAML = `services:
   web:
     environment:
       A: "yes"
@@ -39,39 +42,49 @@ services:
         lines
       EMPTY: null
     image: nginx
-    ports:
-      - mode: ingress
-        published: "8080"
+version: '3'
 `;
+const WEB = { environment: { A: 'yes', B: 'two\nlines', EMPTY: null }, image: 'nginx' };
 
 describe('the effective file', () => {
   it('is read as compose of the second generation writes it', async () => {
-    expect(await read(`cat << 'END'\n${SECOND}END`)).toEqual({
-      name: 'app',
-      services: {
-        web: {
-          environment: { A: 'yes', B: 'two\nlines', EMPTY: null },
-          image: 'nginx',
-          ports: [{ mode: 'ingress', published: '8080' }],
-        },
-      },
-    });
+    const config = { name: 'app', services: { web: { ...WEB, ports: [{ published: '8080' }] } } };
+    expect(await read(`cat << 'END'\n${JSON.stringify(config, null, 2)}\nEND`)).toEqual(config);
+  });
+
+  it('is read as compose of the first generation writes it', async () => {
+    const config = await read(`cat << 'END'\n${YAML}END`, FIRST);
+    expect(config).toEqual({ services: { web: WEB }, version: '3' });
   });
 
   it.each([
-    ['is no YAML', 'echo "{ a: ["'],
-    ['is no object', 'echo text'],
+    ['is no JSON', 'echo "a: b"', undefined],
+    ['is no YAML', 'echo "{ a: ["', FIRST],
+    ['is no object', 'echo text', FIRST],
     [
       'grows beyond measure when it is read',
       'printf \'a0: &a0 [x,x,x,x,x,x,x,x,x]\\n\'; for i in 1 2 3 4 5 6 7 8 9; do j=$((i-1)); printf "a$i: &a$i [*a$j,*a$j,*a$j,*a$j,*a$j,*a$j,*a$j,*a$j,*a$j]\\n"; done',
+      FIRST,
     ],
-  ])('is refused when it %s', async (_what, script) => {
-    await expect(read(script)).rejects.toHaveProperty('name', 'COMPOSE_FAILED');
+  ])('is refused when it %s', async (_what, script, version) => {
+    await expect(read(script, version)).rejects.toHaveProperty('name', 'COMPOSE_FAILED');
   });
 
-  it('is refused when it is longer than an answer may be', async () => {
+  it('is refused when it is longer than an answer may be, with what to do', async () => {
     await expect(read('yes "a: b" | head -c 3000000')).rejects.toMatchObject({
       name: 'RESULT_TOO_LARGE',
+      message: expect.stringContaining('param file'),
+      facts: { limit: 2 * 1024 * 1024 },
+    });
+  });
+
+  it('is refused when reading it would hold up the agent, with what to do', async () => {
+    const services = 'i=0; echo services:; while [ $i -lt 4000 ]; do i=$((i+1));';
+    const long = `${services} printf '  service-%s:\\n    image: nginx:latest\\n' $i; done`;
+    await expect(read(long, FIRST)).rejects.toMatchObject({
+      name: 'RESULT_TOO_LARGE',
+      message: expect.stringContaining('version 2'),
+      facts: { limit: 128 * 1024 },
     });
   });
 });

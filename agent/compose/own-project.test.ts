@@ -55,7 +55,7 @@ async function guard(compose: Compose, project?: string): Promise<void> {
 
 describe('the project that holds the agent', () => {
   it.each(['my-stack', 'mystack', 'my_stack'])('is refused as %s', async (name) => {
-    const compose = await composeSaying('2.24.5', 'services: {}');
+    const compose = await composeSaying('2.24.5', '{}');
     await expect(guard(compose, name)).rejects.toMatchObject({
       name: 'SELF_PROTECTED',
       message: expect.stringMatching(/agent\.restart.*uninstall_agent/),
@@ -63,7 +63,7 @@ describe('the project that holds the agent', () => {
   });
 
   it('is refused by the name that the file or its directory gives it', async () => {
-    const compose = await composeSaying('2.24.5', 'name: my-stack\nservices: {}');
+    const compose = await composeSaying('2.24.5', '{"name": "my-stack"}');
     await expect(guard(compose)).rejects.toHaveProperty('name', 'SELF_PROTECTED');
   });
 
@@ -79,7 +79,7 @@ describe('the project that holds the agent', () => {
 describe('another project', () => {
   it('is let through, by its given or its own name', async () => {
     await guard(await composeSaying('1.29.2', ''), 'web');
-    await guard(await composeSaying('2.24.5', 'name: web'));
+    await guard(await composeSaying('2.24.5', '{"name": "web"}'));
   });
 
   it('is any, of an agent that no compose made', async () => {

@@ -174,6 +174,30 @@ describe('following the logs of a project', () => {
     await expect(second).rejects.toMatchObject({ name: 'COMMAND_CANCELLED' });
   });
 
+  it('begins with the tail also where the engine is away at first, and with all of what comes later', async () => {
+    const containers = [WEB];
+    let looks = 0;
+    engine = await startScriptedEngine(({ url }, response) => {
+      if (url.startsWith('/containers/json')) json(response, 200, containers);
+      else if (url.includes('/logs?')) response.flushHeaders();
+      else if (++looks === 1) response.destroy();
+      else json(response, 200, { Id: 'x', Config: { Tty: true }, HostConfig: {}, State: RUNNING });
+    });
+    const { params } = CATALOGUE['docker.compose.logs'];
+    const cancel = new AbortController();
+    const following = projectLogFollower(new DockerEngine(engine.host))(
+      params.parse({ project: 'app', follow: true, tail: 10 }),
+      { ...context, signal: cancel.signal },
+    );
+    await logIsAskedFor(1);
+    containers.push(DB);
+    await logIsAskedFor(2);
+    const asked = engine.calls.filter(({ url }) => url.includes('/logs?'));
+    expect(asked.map(({ url }) => /tail=\w+/.exec(url)?.[0])).toEqual(['tail=10', 'tail=all']);
+    cancel.abort();
+    await expect(following).rejects.toMatchObject({ name: 'COMMAND_CANCELLED' });
+  });
+
   it('leaves out those past that which come later, and says so', async () => {
     const containers = many(128);
     const docker = await start(containers, silent);

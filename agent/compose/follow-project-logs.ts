@@ -41,9 +41,6 @@ interface FollowerOptions {
   readonly followed: Set<string>;
 }
 
-/** Where to begin in a container's log. */
-type From = { readonly tail: number } | { readonly since: number };
-
 class ProjectFollower {
   readonly #docker: DockerEngine;
   readonly #params: Params;
@@ -52,7 +49,9 @@ class ProjectFollower {
   readonly #lines: NamedLines;
   readonly #ending = new AbortController();
   readonly #endsAtMs: number;
-  /** Ids of the containers that the project had at the last look. */
+  /** Ids of the containers that the project had at the first look: of others everything is wanted. */
+  #first: ReadonlySet<string> = new Set();
+  /** Those of the last look. */
   #known = new Set<string>();
   readonly #running = new Set<Promise<void>>();
   #gaps = 0;
@@ -71,7 +70,8 @@ class ProjectFollower {
   async run(containers: readonly ComposeContainer[]): Promise<Result> {
     const { signal } = this.#context;
     try {
-      this.#begin(containers, { tail: this.#params.tail });
+      this.#first = new Set(containers.map(({ id }) => id));
+      this.#begin(containers);
       const ended = await this.#watch();
       await Promise.all(this.#running);
       signal.throwIfAborted();
@@ -94,10 +94,7 @@ class ProjectFollower {
         await delay(LOOK_EVERY_MS, undefined, { signal });
         const members = await outage.outlast(() => listMembers(this.#docker, this.#params, signal));
         if (members.length === 0) return 'containers_removed';
-        this.#begin(
-          members.map(({ container }) => container),
-          { since: 0 },
-        );
+        this.#begin(members.map(({ container }) => container));
       }
     } catch (error) {
       if (time.aborted && !this.#context.signal.aborted) return 'timeout';
@@ -105,12 +102,12 @@ class ProjectFollower {
     }
   }
 
-  #begin(containers: readonly ComposeContainer[], from: From): void {
+  #begin(containers: readonly ComposeContainer[]): void {
     const before = this.#known;
     this.#known = new Set(containers.map(({ id }) => id));
     for (const container of containers) {
       if (before.has(container.id)) continue;
-      const following = this.#follow(container, from)
+      const following = this.#follow(container)
         .catch((error: unknown) => {
           this.#fault ??= error;
           this.#ending.abort();
@@ -120,7 +117,7 @@ class ProjectFollower {
     }
   }
 
-  async #follow({ id, name }: ComposeContainer, from: From): Promise<void> {
+  async #follow({ id, name }: ComposeContainer): Promise<void> {
     const output = this.#lines.of(name);
     const say = async (words: string | undefined): Promise<void> => {
       if (words !== undefined) await output.write('stdout', Buffer.from(`${words}\n`));
@@ -128,7 +125,8 @@ class ProjectFollower {
     if (this.#followed.size >= COMPOSE_FOLLOWED_MAX_COUNT) return await say(NOT_FOLLOWED);
     const place = randomUUID();
     this.#followed.add(place);
-    const { timestamps } = this.#params;
+    const { timestamps, tail } = this.#params;
+    const from = this.#first.has(id) ? { tail } : { since: 0 };
     const { params: schema } = CATALOGUE['docker.containers.logs'];
     const params = schema.parse({ container: id, follow: true, timestamps, ...from });
     const timeout = this.#leftMs / 1_000;

@@ -198,22 +198,32 @@ describe('following the logs of a project', () => {
     await expect(following).rejects.toMatchObject({ name: 'COMMAND_CANCELLED' });
   });
 
-  it('leaves out those past that which come later, and says so', async () => {
-    const containers = many(128);
+  it('leaves out those past that which come later, says so once, and begins when there is room', async () => {
+    const containers = [...many(1), ...many(127, 'large')];
     const docker = await start(containers, silent);
+    const follow = follower(docker);
+    const [first, second] = [new AbortController(), new AbortController()];
+    const leaving = follow({ ...context, signal: first.signal }, 'web');
     const said: string[] = [];
-    const cancel = new AbortController();
     const write = async (_stream: string, data: Buffer): Promise<void> => {
       said.push(data.toString());
-      cancel.abort();
     };
-    const call = { ...context, signal: cancel.signal, output: { ...output, write } };
-    const following = follower(docker)(call, 'web');
-    // The first look is over with the first log that is asked for.
+    const call = { ...context, signal: second.signal, output: { ...output, write } };
+    const staying = follow(call, 'large');
+    // The first looks are over with the last log that is asked for.
     await logIsAskedFor(128);
-    containers.push(container('late', labels('app', 'web')));
-    await expect(following).rejects.toMatchObject({ name: 'COMMAND_CANCELLED' });
-    expect(said).toEqual(['late | [not followed: 128 containers are already]\n']);
+    containers.push(container('late', labels('app', 'large')));
+    await eventually(() => expect(said).toHaveLength(1));
+    const looks = () => engine.calls.filter(({ url }) => url.startsWith('/containers/json')).length;
+    const before = looks();
+    await eventually(() => expect(looks()).toBeGreaterThan(before + 3));
+    first.abort();
+    await expect(leaving).rejects.toMatchObject({ name: 'COMMAND_CANCELLED' });
+    await logIsAskedFor(129);
+    expect(engine.calls.findLast(({ url }) => url.includes('/logs?'))?.url).toContain('/late0');
+    expect(said).toEqual([expect.stringMatching(/^late \| \[not followed .*services\]\n$/)]);
+    second.abort();
+    await expect(staying).rejects.toMatchObject({ name: 'COMMAND_CANCELLED' });
   });
 });
 

@@ -51,8 +51,10 @@ class ProjectFollower {
   readonly #endsAtMs: number;
   /** Ids of the containers that the project had at the first look: of others everything is wanted. */
   #first: ReadonlySet<string> = new Set();
-  /** Those of the last look. */
+  /** Those of the last look, but for those that the next one is to begin with. */
   #known = new Set<string>();
+  /** Those that there was no room for, as was said. */
+  readonly #leftOut = new Set<string>();
   readonly #running = new Set<Promise<void>>();
   #gaps = 0;
   #fault: unknown;
@@ -105,6 +107,7 @@ class ProjectFollower {
   #begin(containers: readonly ComposeContainer[]): void {
     const before = this.#known;
     this.#known = new Set(containers.map(({ id }) => id));
+    for (const id of this.#leftOut) if (!this.#known.has(id)) this.#leftOut.delete(id);
     for (const container of containers) {
       if (before.has(container.id)) continue;
       const following = this.#follow(container)
@@ -122,7 +125,12 @@ class ProjectFollower {
     const say = async (words: string | undefined): Promise<void> => {
       if (words !== undefined) await output.write('stdout', Buffer.from(`${words}\n`));
     };
-    if (this.#followed.size >= COMPOSE_FOLLOWED_MAX_COUNT) return await say(NOT_FOLLOWED);
+    if (this.#followed.size >= COMPOSE_FOLLOWED_MAX_COUNT) {
+      this.#known.delete(id);
+      if (this.#leftOut.has(id)) return;
+      this.#leftOut.add(id);
+      return await say(NOT_FOLLOWED);
+    }
     const place = randomUUID();
     this.#followed.add(place);
     const { timestamps, tail } = this.#params;
@@ -149,7 +157,7 @@ class ProjectFollower {
   }
 }
 
-const NOT_FOLLOWED = `[not followed: ${COMPOSE_FOLLOWED_MAX_COUNT} containers are already]`;
+const NOT_FOLLOWED = `[not followed until there is room: ${COMPOSE_FOLLOWED_MAX_COUNT} containers are already; choose fewer with the param services]`;
 
 function tooMany(count: number, followed: number): TomoError {
   const limit = COMPOSE_FOLLOWED_MAX_COUNT;

@@ -5,6 +5,7 @@ import { listeningContext } from '../../test/support/command-context.ts';
 import { json, startScriptedEngine } from '../../test/support/scripted-engine.ts';
 import type { ContainerLog } from './container-log.ts';
 import { EngineOutage } from './engine-outage.ts';
+import { nowNanos } from './engine-time.ts';
 import { LineWriter, writeLines } from './line-writer.ts';
 import { LogFollower, type LogFollowerOptions } from './log-follower.ts';
 import { LogLines } from './log-lines.ts';
@@ -46,6 +47,7 @@ async function follow(
   log: Partial<ContainerLog> = {},
   runs = [1],
   options: Partial<LogFollowerOptions<'stopped'>> & { readonly isStopped?: boolean } = {},
+  pauses?: ConstructorParameters<typeof LogFollower>[1],
 ) {
   const asked: URLSearchParams[] = [];
   let looks = 0;
@@ -70,16 +72,19 @@ async function follow(
     isTail: log.tail !== undefined,
   });
   const lines = new LogLines({ ignoreCase: false, timestamps: false });
-  const follower = new LogFollower<'stopped'>({
-    docker: new DockerEngine(engine.host),
-    log: { ...LOG, ...log },
-    position,
-    sink: writeLines(lines, new LineWriter(context)),
-    outage: new EngineOutage(context),
-    signal: context.signal,
-    bearsFirstRefusal: false,
-    ...options,
-  });
+  const follower = new LogFollower<'stopped'>(
+    {
+      docker: new DockerEngine(engine.host),
+      log: { ...LOG, ...log },
+      position,
+      sink: writeLines(lines, new LineWriter(context)),
+      outage: new EngineOutage(context),
+      signal: context.signal,
+      bearsFirstRefusal: false,
+      ...options,
+    },
+    pauses,
+  );
   const ended = await follower.run();
   const text = written.map((piece) => piece.text).join('');
   const { length: looksCount } = engine.calls.filter(({ url }) => !url.includes('/logs'));
@@ -141,6 +146,23 @@ describe('LogFollower', () => {
   it('reads on at once when the container has started again', async () => {
     const { text } = await follow([ending(1), ending(1, 2)], {}, [1, 2]);
     expect(text).toBe('1\n2\n');
+  });
+
+  it('reads all files of a log that rotates first when the container has started again', async () => {
+    const answers = [ending(1), ending(1), ending(1, 2), ending(2)];
+    const { asked, text } = await follow(answers, { rotatesAt: 1e9 }, [1, 1, 2]);
+    expect(text).toBe('1\n2\n');
+    expect(asked.map((query) => query.get('follow'))).toEqual(['false', 'true', 'false', 'true']);
+  });
+
+  it('looks less and less often whether a stopped container was started, and ends in time all the same', async () => {
+    const until = nowNanos() + 600_000_000n;
+    const answers = [ending(1), ending(1), ending(1, 2), ending()];
+    const pauses = { pollMs: 20, stoppedMaxMs: 1e6, stoppedGrowth: 1e5 };
+    const options = { isStopped: true };
+    const { ended, text, looksCount } = await follow(answers, { until }, [1], options, pauses);
+    expect({ ended, text }).toEqual({ ended: 'until', text: '1\n2\n' });
+    expect(looksCount).toBeLessThan(10);
   });
 
   it('reads all files of a log that rotates before it follows the newest', async () => {

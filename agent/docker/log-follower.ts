@@ -46,6 +46,8 @@ interface Run {
 // Short at first: a container that removes itself is not there for long.
 const POLL_FIRST_MS = 20;
 const POLL_MS = 500;
+/** The pause between looks at a container, and how it grows while that is stopped: to its full in some 45 s. */
+const LOOKS = { pollMs: POLL_MS, stoppedMaxMs: 5_000, stoppedGrowth: 1.1 };
 /** A container whose removal has failed is there for ever, and refuses. */
 const GOING_MAX_MS = 60_000;
 /** Lines are written a little after they are stamped. */
@@ -58,6 +60,7 @@ const TIMER_MAX_MS = 2 ** 31 - 1;
  */
 export class LogFollower<E extends string = never> {
   readonly #options: LogFollowerOptions<E>;
+  readonly #looks: typeof LOOKS;
   /** How much of the log so far is wanted, as long as nothing of it was read. */
   #tail: number | undefined;
   /** Whether to read what is there before following: a log that rotates is then read from all its files. */
@@ -66,8 +69,9 @@ export class LogFollower<E extends string = never> {
   #wasRead: boolean;
   #goingMs = POLL_MS;
 
-  constructor(options: LogFollowerOptions<E>) {
+  constructor(options: LogFollowerOptions<E>, looks = LOOKS) {
     this.#options = options;
+    this.#looks = looks;
     this.#tail = options.log.tail;
     this.#catchesUp = options.log.rotatesAt !== undefined;
     this.#wasRead = options.bearsFirstRefusal;
@@ -106,11 +110,14 @@ export class LogFollower<E extends string = never> {
 
   /** Waits until the container may have written more; answers the end of its run if that is the end. */
   async #awaitMore(before: Run): Promise<E | undefined> {
-    const { sink, signal, endOfRun } = this.#options;
+    const { sink, signal, endOfRun, log } = this.#options;
     let isRead = false;
-    for (let delayMs = POLL_FIRST_MS; ; delayMs = Math.min(POLL_MS, 2 * delayMs)) {
+    for (let delayMs = POLL_FIRST_MS; ; delayMs = this.#longer(delayMs, isRead)) {
       const run = await this.#inspect();
-      if (run === undefined || run.startedAt !== before.startedAt || this.#isPast()) {
+      if (run === undefined || this.#isPast()) return undefined;
+      if (run.startedAt !== before.startedAt) {
+        // Since it was looked at, its log may have rotated.
+        this.#catchesUp = this.#options.log.rotatesAt !== undefined;
         return undefined;
       }
       if (!run.isRunning && !isRead) {
@@ -119,9 +126,15 @@ export class LogFollower<E extends string = never> {
         if (isRead) await sink.end();
         if (isRead && endOfRun !== undefined) return endOfRun;
       }
-      await delay(delayMs, undefined, { signal });
-      if (run.isRunning && delayMs === POLL_MS) return undefined;
+      await delay(Math.min(delayMs, msUntil(log.until)), undefined, { signal });
+      if (run.isRunning && delayMs >= this.#looks.pollMs) return undefined;
     }
+  }
+
+  #longer(delayMs: number, isStopped: boolean): number {
+    const { pollMs, stoppedMaxMs, stoppedGrowth } = this.#looks;
+    if (delayMs < pollMs) return Math.min(pollMs, 2 * delayMs);
+    return isStopped ? Math.min(stoppedMaxMs, stoppedGrowth * delayMs) : pollMs;
   }
 
   #isPast(): boolean {
@@ -220,6 +233,13 @@ export class LogFollower<E extends string = never> {
   }
 }
 
+/** How long until the last lines before `until` are there, at least 1 if it is given, at most what a timer takes. */
+function msUntil(until: bigint | undefined): number {
+  if (until === undefined) return TIMER_MAX_MS;
+  const ms = Number((until + UNTIL_GRACE_NANOS - nowNanos()) / 1_000_000n) + 1;
+  return Math.min(TIMER_MAX_MS, Math.max(1, ms));
+}
+
 function later(one: bigint | undefined, other: bigint | undefined): bigint | undefined {
   if (one === undefined || other === undefined) return one ?? other;
   return one > other ? one : other;
@@ -232,10 +252,10 @@ class UntilTimer implements Disposable {
 
   constructor(until: bigint | undefined) {
     if (until === undefined) return;
-    const ms = Number((until + UNTIL_GRACE_NANOS - nowNanos()) / 1_000_000n) + 1;
+    const ms = msUntil(until);
     // One that is past is read to its end.
     if (ms <= 1) return;
-    this.#timer = setTimeout(() => this.#controller.abort(), Math.min(ms, TIMER_MAX_MS));
+    this.#timer = setTimeout(() => this.#controller.abort(), ms);
   }
 
   get signal(): AbortSignal {

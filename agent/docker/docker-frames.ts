@@ -2,8 +2,6 @@
 export interface OutputPiece {
   readonly source: 'stdout' | 'stderr';
   readonly data: Buffer;
-  /** Whether it is the beginning of what was written at once. */
-  readonly isStart?: boolean;
 }
 
 const HEADER_BYTES = 8;
@@ -18,7 +16,6 @@ export async function* demultiplex(stream: AsyncIterable<Buffer>): AsyncGenerato
   let header = Buffer.alloc(0);
   let remaining = 0;
   let source: OutputPiece['source'] = 'stdout';
-  let isStart = false;
   for await (const chunk of stream) {
     let rest = chunk;
     while (rest.length > 0) {
@@ -30,13 +27,11 @@ export async function* demultiplex(stream: AsyncIterable<Buffer>): AsyncGenerato
         source = header[0] === STDERR ? 'stderr' : 'stdout';
         remaining = header.readUInt32BE(4);
         header = Buffer.alloc(0);
-        isStart = true;
       } else {
         const data = rest.subarray(0, remaining);
         rest = rest.subarray(data.length);
         remaining -= data.length;
-        yield { source, data, isStart };
-        isStart = false;
+        yield { source, data };
       }
     }
   }

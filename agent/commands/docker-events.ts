@@ -5,9 +5,9 @@ import { readTimeSpan } from '../../protocol/commands/time-param.ts';
 import { ENGINE_EVENTS_MAX_BYTES, ENGINE_EVENTS_MAX_COUNT } from '../../protocol/limits.ts';
 import { nowNanos } from '../docker/engine-time.ts';
 import {
-  type EngineEvent,
   EventFollower,
   readEvents,
+  type ShownEvent,
   type WantedEvents,
 } from '../docker/event-follower.ts';
 import { LineWriter } from '../docker/line-writer.ts';
@@ -42,7 +42,7 @@ function filterLists(filters: ParamsOf<'docker.events'>['filters']): WantedEvent
 }
 
 async function readNewest(docker: DockerEngine, wanted: WantedEvents, signal: AbortSignal) {
-  const kept: { readonly event: EngineEvent; readonly bytes: number }[] = [];
+  const kept: { readonly event: ShownEvent; readonly bytes: number }[] = [];
   let bytes = 0;
   let truncated = false;
   await readEvents(docker, wanted, signal, (event) => {

@@ -17,7 +17,8 @@ export interface WantedEvents {
   readonly filters: Readonly<Record<string, readonly string[]>>;
 }
 
-export type EngineEvent = z.output<typeof eventSchema>;
+/** Any event, as `docker.events` shows it. */
+export type ShownEvent = z.output<typeof eventSchema>;
 
 const text = z
   .string()
@@ -47,7 +48,7 @@ export async function readEvents(
   docker: DockerEngine,
   wanted: WantedEvents,
   signal: AbortSignal,
-  take: (event: EngineEvent, line: string) => Promise<void> | void,
+  take: (event: ShownEvent, line: string) => Promise<void> | void,
   begun: () => void = () => undefined,
 ): Promise<void> {
   await docker.stream({ ...eventsRequest(wanted), signal }, async (bytes: Readable) => {
@@ -77,7 +78,7 @@ export class EventFollower {
   readonly #docker: DockerEngine;
   readonly #wanted: WantedEvents;
   readonly #context: Pick<CommandContext, 'signal' | 'output'>;
-  readonly #take: (event: EngineEvent) => Promise<void>;
+  readonly #take: (event: ShownEvent) => Promise<void>;
   readonly #outage: EngineOutage;
   readonly #history: EventHistory;
 
@@ -85,7 +86,7 @@ export class EventFollower {
     docker: DockerEngine,
     wanted: WantedEvents,
     context: Pick<CommandContext, 'signal' | 'output'>,
-    take: (event: EngineEvent) => Promise<void>,
+    take: (event: ShownEvent) => Promise<void>,
   ) {
     this.#docker = docker;
     this.#wanted = wanted;

@@ -3,7 +3,7 @@ import { labels, shortId } from '../../docker-engine/docker-reply.ts';
 import { EVENT_TEXT_MAX_CHARS } from '../../protocol/limits.ts';
 import { HELPER_LABEL } from '../own-container/own-container.ts';
 
-/** Something that the engine says has happened. */
+/** One of the events that the agent itself acts on and tells the hub of. */
 export interface EngineEvent {
   /** `container.die`, `image.pull`, `volume.create`, ... */
   readonly type: string;

@@ -3,10 +3,10 @@ import { setTimeout as delay } from 'node:timers/promises';
 import type { Logger } from 'pino';
 import type { DockerEngine } from '../../docker-engine/docker-engine.ts';
 import { jsonLines } from '../../docker-engine/json-lines.ts';
-import { RunningContainers } from '../collectors/running-containers.ts';
 import { engineQueryTime, nowNanos } from '../docker/engine-time.ts';
 import { type EngineEvent, EVENT_FILTERS, parseEngineEvent } from './engine-event.ts';
 import { EventHistory } from './event-history.ts';
+import { RunningContainers } from './running-containers.ts';
 
 /** `up`: events flow, from now or again; `down`: the engine that was there does not answer. */
 export type EngineNews =

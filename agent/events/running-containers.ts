@@ -4,8 +4,8 @@ import type { DockerEngine } from '../../docker-engine/docker-engine.ts';
 import { isMissing } from '../../docker-engine/docker-errors.ts';
 import { labels, listOf, readReply, shortId } from '../../docker-engine/docker-reply.ts';
 import { EVENT_TEXT_MAX_CHARS } from '../../protocol/limits.ts';
-import type { EngineEvent } from '../events/engine-event.ts';
 import { HELPER_LABEL } from '../own-container/own-container.ts';
+import type { EngineEvent } from './engine-event.ts';
 
 /** Far more than a server runs; past it nothing is known of the oldest. */
 const CONTAINERS_MAX_COUNT = 10_000;

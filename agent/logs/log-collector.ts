@@ -32,6 +32,8 @@ const WRITE_MS = 30_000;
 const LIST_MAX_MS = 30_000;
 /** Containers without a follower of which it is known what was read; past it the oldest go. */
 const LEFT_MAX_COUNT = 2_000;
+/** Containers that wait for room; of more, those that run are found again by the next look. */
+const WAITING_MAX_COUNT = 10_000;
 
 /** A container whose follower has ended. */
 interface Left {
@@ -45,6 +47,8 @@ export class LogCollector implements AsyncDisposable {
   readonly #options: LogCollectorOptions;
   readonly #followers = new Map<string, ContainerFollower>();
   readonly #left = new Map<string, Left>();
+  /** There is no room for them yet, those first that wait longest; also of ended ones not all was read. */
+  readonly #waiting = new Set<string>();
   readonly #unsubscribe: (() => void)[];
   readonly #timer: NodeJS.Timeout;
   readonly #ending = new AbortController();
@@ -98,6 +102,7 @@ export class LogCollector implements AsyncDisposable {
     if (!this.#isActive || wanted === this.#collection) return;
     this.#collection = wanted;
     if (wanted === 'off') this.#leftOutCount = 0;
+    this.#waiting.clear();
     this.#collecting.abort();
     this.#collecting = new AbortController();
     const now = Date.now();
@@ -126,6 +131,7 @@ export class LogCollector implements AsyncDisposable {
     if (type === 'container.start') this.#next(() => this.#follow(id, signal));
     else if (type === 'container.rename') follower?.rename(name);
     else if (type === 'container.destroy') {
+      this.#waiting.delete(id);
       // What was read of it may still wait for the hub.
       void (follower?.ended ?? Promise.resolve()).then(() => {
         this.#left.delete(id);
@@ -137,26 +143,27 @@ export class LogCollector implements AsyncDisposable {
   /** Follows what is there and is not followed. */
   #look(
     only: Readonly<Record<string, readonly string[]>> = {},
-    onSeen: (ids: readonly string[]) => void = () => undefined,
+    onSeen?: (ids: readonly string[], signal: AbortSignal) => Promise<void>,
   ): void {
     if (this.#collection === 'off' || !this.#options.events.isUp) return;
     const { signal } = this.#collecting;
     this.#next(async () => {
       try {
-        const ids = (await this.#list(only, signal)).map(({ Id }) => Id);
-        if (signal.aborted) return;
+        const ids = await this.#list(only, signal);
         for (const id of ids) this.#follow(id, signal);
-        onSeen(ids);
+        await onSeen?.(ids, signal);
       } catch (error) {
         if (!signal.aborted) this.#options.log.warn({ err: error }, 'containers cannot be listed');
       }
     });
   }
 
-  /** The hub is told of those that there is no room for, when their number has changed. */
+  /** The hub is told of those that there is no room for, running or not, when their number has changed. */
   #lookAtRunning(): void {
-    this.#look({ status: ['running'] }, (ids) => {
-      const containers = ids.filter((id) => !this.#followers.has(id)).length;
+    this.#look({ status: ['running'] }, async (ids, signal) => {
+      const past = ids.filter((id) => !this.#followers.has(id) && !this.#waiting.has(id)).length;
+      if (this.#waiting.size > 0) await this.#sortOut(signal);
+      const containers = past + this.#waiting.size;
       if (containers === this.#leftOutCount) return;
       this.#leftOutCount = containers;
       const { report, log } = this.#options;
@@ -165,11 +172,18 @@ export class LogCollector implements AsyncDisposable {
     });
   }
 
+  /** Some that were started are not chosen, and some are gone: none of these is to be read. */
+  async #sortOut(signal: AbortSignal): Promise<void> {
+    const there = new Set(await this.#list({}, signal));
+    for (const id of this.#waiting) if (!there.has(id)) this.#waiting.delete(id);
+  }
+
   get #maxCount(): number {
     return this.#options.maxCount ?? LOG_CONTAINERS_MAX_COUNT;
   }
 
-  async #list(only: object, signal: AbortSignal): Promise<z.output<typeof listSchema>> {
+  /** Ids of chosen containers. Rejects also if `signal` aborted meanwhile. */
+  async #list(only: object, signal: AbortSignal): Promise<string[]> {
     signal.throwIfAborted();
     const { label } = typeof this.#collection === 'object' ? this.#collection : {};
     const filters = { ...only, ...(label === undefined ? {} : { label: [label] }) };
@@ -178,7 +192,8 @@ export class LogCollector implements AsyncDisposable {
       query: { all: true, filters: JSON.stringify(filters) },
       signal: AbortSignal.any([signal, AbortSignal.timeout(LIST_MAX_MS)]),
     });
-    return readReply(listSchema, reply);
+    signal.throwIfAborted();
+    return readReply(listSchema, reply).map(({ Id }) => Id);
   }
 
   /** @param signal of the collection that it is for: of one that has ended none begins */
@@ -186,7 +201,8 @@ export class LogCollector implements AsyncDisposable {
     if (signal.aborted || this.#collection === 'off') return;
     const present = this.#followers.get(id);
     if (present !== undefined) return present.again();
-    if (this.#followers.size >= this.#maxCount) return;
+    if (this.#followers.size >= this.#maxCount) return this.#wait(id);
+    this.#waiting.delete(id);
     const { engine, positions, log } = this.#options;
     const collection = this.#collection;
     const follower = new ContainerFollower({
@@ -203,6 +219,10 @@ export class LogCollector implements AsyncDisposable {
     this.#followers.set(id, follower);
   }
 
+  #wait(id: string): void {
+    if (this.#waiting.size < WAITING_MAX_COUNT) this.#waiting.add(id);
+  }
+
   /** Until it is started again; one that runs and cannot be read is tried again with the next look. */
   #leave(id: string, position: LinePlaces, failure: unknown): void {
     this.#followers.delete(id);
@@ -216,6 +236,8 @@ export class LogCollector implements AsyncDisposable {
       if (this.#left.size <= LEFT_MAX_COUNT) break;
       this.#left.delete(oldest);
     }
+    const [next] = this.#waiting;
+    if (next !== undefined) this.#follow(next, this.#collecting.signal);
   }
 
   async #ended(): Promise<void> {

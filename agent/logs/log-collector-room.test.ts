@@ -1,4 +1,6 @@
+import { readFile } from 'node:fs/promises';
 import type { ServerResponse } from 'node:http';
+import path from 'node:path';
 import { describe, expect, it, onTestFinished } from 'vitest';
 import { eventually } from '../../test/support/hub.ts';
 import { collectLogs } from '../../test/support/log-collecting.ts';
@@ -93,5 +95,23 @@ describe('LogCollector with room for one', () => {
     const looks = engine.asked('/containers/json');
     await eventually(() => expect(engine.asked('/containers/json')).toBeGreaterThan(looks + 4));
     expect(reports).toEqual([report(1)]);
+  });
+
+  it('forgets a removed container, though the word that its lines are stored comes later', async () => {
+    const engine = await startRoomlessEngine([]);
+    const options = { collection: 'all', maxCount: 1, acks: false } as const;
+    const { lines, batches, ack, dataDir } = await collectLogs(engine.host, options);
+    await engine.emit('start', 'job');
+    await eventually(() => expect(lines('job')).toHaveLength(1));
+    await engine.remove('job');
+    await engine.emit('start', 'next');
+    // There is room for it when the other's follower has ended.
+    await eventually(() => expect(engine.asked('/containers/next/')).toBeGreaterThan(0));
+    ack(1);
+    await eventually(() => expect(batches).toHaveLength(2));
+    ack(2);
+    const read = () => readFile(path.join(dataDir, 'log-positions.json'), 'utf8');
+    await eventually(async () => expect(await read()).toContain('next'));
+    expect(Object.keys(JSON.parse(await read()).positions)).toEqual(['next']);
   });
 });

@@ -10,6 +10,7 @@ import type { EngineEvents, EngineNews } from '../events/engine-events.ts';
 import type { LiveSettings } from '../live-settings.ts';
 import { ContainerFollower } from './container-follower.ts';
 import { LogFeed } from './log-feed.ts';
+import type { CollectedLine } from './open-batch.ts';
 import type { PositionFile } from './position-file.ts';
 
 export interface LogCollectorOptions {
@@ -65,7 +66,8 @@ export class LogCollector implements AsyncDisposable {
     const { events, settings, positions, batchMs, resendMs, writeMs = WRITE_MS } = options;
     this.feed = new LogFeed({
       onAttached: () => this.#activate(),
-      onStored: (lines) => positions.stored(lines),
+      // Of one that is gone the word can come late; its position would be kept for nothing.
+      onStored: (lines) => positions.stored(lines.filter((line) => this.#isKnown(line))),
       ...(batchMs === undefined ? {} : { intervalMs: batchMs }),
       ...(resendMs === undefined ? {} : { resendMs }),
     });
@@ -74,6 +76,7 @@ export class LogCollector implements AsyncDisposable {
       events.on((news) => this.#heard(news)),
     ];
     this.#timer = setInterval(() => {
+      positions.renew(this.#followers.keys());
       void positions.write();
       this.#lookAtRunning();
     }, writeMs).unref();
@@ -238,6 +241,10 @@ export class LogCollector implements AsyncDisposable {
     }
     const [next] = this.#waiting;
     if (next !== undefined) this.#follow(next, this.#collecting.signal);
+  }
+
+  #isKnown({ container: { id } }: CollectedLine): boolean {
+    return this.#followers.has(id) || this.#left.has(id);
   }
 
   async #ended(): Promise<void> {

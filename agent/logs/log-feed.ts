@@ -14,7 +14,7 @@ export interface LogFeedOptions {
   /** A session has begun. */
   readonly onAttached: () => void;
   /** The hub has stored these lines and all before them. */
-  readonly onStored: (lines: Iterable<CollectedLine>) => void;
+  readonly onStored: (lines: readonly CollectedLine[]) => void;
   readonly intervalMs?: number;
   readonly resendMs?: number;
 }

@@ -81,6 +81,16 @@ export class PositionFile {
     }
   }
 
+  /** These are not the oldest, however long they have logged nothing. */
+  renew(containerIds: Iterable<string>): void {
+    for (const id of containerIds) {
+      const position = this.#positions.get(id);
+      if (position === undefined) continue;
+      this.#positions.delete(id);
+      this.#positions.set(id, position);
+    }
+  }
+
   forget(containerId: string): void {
     this.#isChanged = this.#positions.delete(containerId) || this.#isChanged;
   }

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { engineQueryTime, engineTimeNanos } from './engine-time.ts';
+import { engineQueryTime, engineTimeNanos, nowNanos } from './engine-time.ts';
 import type { LogMessage } from './log-messages.ts';
 import { LogPosition } from './log-position.ts';
 
@@ -149,8 +149,43 @@ describe('LogPosition', () => {
 
   it('passes over what an engine repeats unasked where logs rotate', () => {
     const position = new LogPosition({ mayRepeat: true });
-    taken(position, ['out', 10], ['out', 11]);
+    taken(position, ['out', 10], ['out', 10.5], ['out', 11]);
     expect(taken(position, ['out', 10], ['out', 10.5], ['out', 12])).toEqual([['out', 12]]);
+  });
+
+  it.each([false, true])(
+    'takes what is written after the clock was set back: mayRepeat %s',
+    (mayRepeat) => {
+      const position = new LogPosition({ mayRepeat });
+      const ahead = nowNanos() + 600_000_000n;
+      const line = (nanos: bigint, text: string): LogMessage => ({
+        source: 'stdout',
+        time: '',
+        nanos,
+        text: Buffer.from(text),
+      });
+      const written = [0n, 1n, 300n, 599n, 600n, 700n].map((ms) =>
+        line(ahead + (ms - 600n) * 1_000_000n, `${ms}\n`),
+      );
+      position.take(line(ahead, 'ahead\n'));
+      const isNew = (each: LogMessage) => position.take(each) !== undefined;
+      expect(written.filter(isNew)).toEqual(written);
+      // Not what an engine repeats of it, but another line of such a time.
+      expect(written.filter(isNew)).toEqual(mayRepeat ? [] : written);
+      expect(isNew(line(ahead, 'once more\n'))).toBe(true);
+    },
+  );
+
+  it('takes the first message of the other output from a little before that of the tail', () => {
+    const position = new LogPosition({ mayRepeat: true, isTail: true });
+    const messages: Written[] = [
+      ['out', 20],
+      ['err', 19.999999],
+      ['err', 20.5],
+    ];
+    expect(taken(position, ...messages)).toEqual(messages);
+    position.again();
+    expect(taken(position, ...messages, ['err', 21])).toEqual([['err', 21]]);
   });
 
   it('goes on after the clock was set back', () => {

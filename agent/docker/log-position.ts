@@ -1,5 +1,6 @@
 import { nowNanos } from './engine-time.ts';
 import type { LogMessage, UnendedLine } from './log-messages.ts';
+import { RecentMessages } from './recent-messages.ts';
 
 type Source = LogMessage['source'];
 
@@ -61,7 +62,8 @@ export class LogPosition {
   readonly #marks = new Map<Source, Mark>();
   /** Outputs of which nothing new has come since the log was asked for again. */
   readonly #behind = new Set<Source>();
-  readonly #mayRepeat: boolean;
+  /** Of each output; undefined if nothing comes twice without being asked for. */
+  readonly #recent: Record<Source, RecentMessages> | undefined;
   readonly #isTail: boolean;
   #unended: UnendedLine | undefined;
   /** The first message of all. */
@@ -72,7 +74,7 @@ export class LogPosition {
   #gaps = 0;
 
   constructor({ mayRepeat, isTail = false, from = {} }: LogPositionOptions) {
-    this.#mayRepeat = mayRepeat;
+    if (mayRepeat) this.#recent = { stdout: new RecentMessages(), stderr: new RecentMessages() };
     this.#isTail = isTail;
     for (const source of ['stdout', 'stderr'] as const) this.#restore(source, from[source]);
   }
@@ -108,8 +110,9 @@ export class LogPosition {
     const { source, nanos, text } = message;
     if (message.isUnended === true) this.#unended = { nanos, bytes: text.length };
     const mark = this.#marks.get(source);
+    const isRepeated = this.#recent?.[source].hadBefore(message) === true;
     if (mark?.nanos === nanos) return this.#takeOfSameTime(mark, message);
-    if (this.#isOld(source, nanos, mark)) return undefined;
+    if (isRepeated || this.#isOld(source, nanos, mark)) return undefined;
     const lostSince = this.#lostBefore(source, nanos);
     this.#first ??= nanos;
     this.#marks.set(source, { nanos, taken: 1, seen: 1, text });
@@ -130,7 +133,7 @@ export class LogPosition {
       return undefined;
     }
     // A whole line that comes at once again, to the nanosecond: the engine has begun another file.
-    if (this.#mayRepeat && text.at(-1) === NEWLINE && text.equals(mark.text)) return undefined;
+    if (this.#recent && text.at(-1) === NEWLINE && text.equals(mark.text)) return undefined;
     mark.seen += 1;
     mark.taken = mark.seen;
     mark.text = text;
@@ -140,8 +143,7 @@ export class LogPosition {
 
   #isOld(source: Source, nanos: bigint, mark: Mark | undefined): boolean {
     const passed = mark?.nanos ?? (this.#isTail ? this.#first : undefined);
-    if (passed === undefined || !(this.#mayRepeat || this.#behind.has(source))) return false;
-    if (mark === undefined ? nanos >= passed : nanos > passed) return false;
+    if (passed === undefined || nanos >= passed || !this.#behind.has(source)) return false;
     // What was read lies in the future: the clock was set back.
     return passed <= nowNanos() + DISORDER_NANOS;
   }

@@ -8,7 +8,7 @@ import { DockerEngine } from '../../docker-engine/docker-engine.ts';
 import { LOG_BATCH_MAX_BYTES, LOG_BATCHES_MAX_COUNT } from '../../protocol/limits.ts';
 import { logBatchSchema } from '../../protocol/log-collection.ts';
 import { requireDocker } from '../../test/support/docker-engine.ts';
-import { DockerFixture } from '../../test/support/docker-fixture.ts';
+import { DockerFixture, HOLD } from '../../test/support/docker-fixture.ts';
 import { eventually } from '../../test/support/hub.ts';
 import { isInstalled, isRoot } from '../../test/support/installed.ts';
 import { KillableEngine } from '../../test/support/killable-engine.ts';
@@ -61,9 +61,10 @@ describe.skipIf(host === undefined)('LogCollector', () => {
   });
 
   it('leaves out what was logged before it was switched on', async () => {
-    const name = await run('older', 'echo before; sleep 2; echo after; sleep 600');
+    const name = await run('older', `echo before; ${HOLD}; echo after; exec sleep 600`);
     await eventually(async () => expect(await docker.cli('logs', name)).toBe('before'));
     const { lines } = await collect(host ?? '');
+    await docker.letGo(name);
     await eventually(() => expect(lines(name)).toEqual(['after']));
   });
 

@@ -1,11 +1,10 @@
 import { randomUUID } from 'node:crypto';
 import { readFile } from 'node:fs/promises';
 import path from 'node:path';
-import { setTimeout as delay } from 'node:timers/promises';
-import { beforeAll, describe, expect, it, onTestFinished } from 'vitest';
+import { beforeAll, describe, expect, it, onTestFinished, vi } from 'vitest';
 import type { LogBatch } from '../../protocol/log-collection.ts';
 import { requireDocker } from '../../test/support/docker-engine.ts';
-import { DockerFixture } from '../../test/support/docker-fixture.ts';
+import { DockerFixture, HOLD } from '../../test/support/docker-fixture.ts';
 import { eventually } from '../../test/support/hub.ts';
 import { isInstalled, isRoot } from '../../test/support/installed.ts';
 import { KillableEngine } from '../../test/support/killable-engine.ts';
@@ -14,7 +13,8 @@ import { runProgram } from '../../test/support/run-program.ts';
 import { importWorkloadImage, WORKLOAD_IMAGE } from '../../test/support/workload-image.ts';
 
 const host = requireDocker();
-const HELD_UP_MS = 5_000;
+/** For very many lines on a busy machine. */
+const PATIENTLY = { timeout: 50_000, interval: 50 };
 
 type Line = LogBatch['lines'][number];
 
@@ -63,7 +63,14 @@ describe.skipIf(host === undefined)('LogCollector of a log that the engine rotat
 
   /** Resolves when the number has been collected. */
   async function until(lines: (name: string) => string[], name: string, last: number) {
-    while (lines(name).at(-1) !== String(last)) await delay(50);
+    await vi.waitFor(() => expect(lines(name).at(-1)).toBe(String(last)), PATIENTLY);
+  }
+
+  /** Lets it write on; resolves when the number is in its log. */
+  async function letWrite(name: string, last: number) {
+    await docker.letGo(name);
+    const newest = () => docker.cli('logs', '--tail', '1', name);
+    await vi.waitFor(async () => expect(await newest()).toBe(String(last)), PATIENTLY);
   }
 
   it.each([
@@ -84,11 +91,10 @@ describe.skipIf(host === undefined)('LogCollector of a log that the engine rotat
   it('says where lines are lost while the hub takes nothing, and doubles none', async () => {
     const options = { collection: { label }, acks: false };
     const { entries, lines, batches, ack } = await collectLogs(host ?? '', options);
+    const name = await run('held', `echo 0; ${HOLD}; seq 1 400000; exec sleep 600`, 2);
     // Without a first line that was read nothing is known to be lost before the next.
-    const script =
-      'echo 0; sleep 2; for i in $(seq 0 199); do seq $((i*2000+1)) $((i*2000+2000)); done';
-    const name = await run('held', `${script}; exec sleep 600`, 2);
-    await delay(HELD_UP_MS);
+    await eventually(() => expect(lines(name)).toEqual(['0']));
+    await letWrite(name, 400_000);
     const acking = setInterval(() => ack(batches.length), 5);
     onTestFinished(() => clearInterval(acking));
     await until(lines, name, 400_000);
@@ -101,13 +107,11 @@ describe.skipIf(host === undefined)('LogCollector of a log that the engine rotat
 
   it('says where lines are lost while the agent did not run', async () => {
     const first = await collectLogs(host ?? '', { collection: { label } });
-    const name = await run('away', 'echo 0; sleep 3; seq 1 100000; exec sleep 600', 2);
+    const name = await run('away', `echo 0; ${HOLD}; seq 1 100000; exec sleep 600`, 2);
     const file = path.join(first.dataDir, 'log-positions.json');
     await eventually(async () => expect(await readFile(file, 'utf8')).toContain('stdout'));
     await first.dispose();
-    await eventually(async () =>
-      expect(await docker.cli('logs', '--tail', '1', name)).toBe('100000'),
-    );
+    await letWrite(name, 100_000);
     const { dataDir } = first;
     const second = await collectLogs(host ?? '', { collection: { label }, dataDir });
     await until(second.lines, name, 100_000);
@@ -146,7 +150,9 @@ describe.skipIf(!canStartEngines)('LogCollector of a log that rotates through re
     await own.start();
     await more(first);
     await first.dispose();
-    await delay(500);
+    const newest = async () => Number(await docker('logs', '--tail', '1', 'counts'));
+    const away = await newest();
+    await eventually(async () => expect(await newest()).toBeGreaterThan(away + 1_000));
     const second = await collectLogs(own.host, { collection: 'all', dataDir: first.dataDir });
     await more(second);
     await docker('stop', '-t', '0', 'counts');

@@ -8,6 +8,9 @@ import { WORKLOAD_IMAGE } from './workload-image.ts';
 
 const run = promisify(execFile);
 
+/** A container's script goes on behind this when the test calls `letGo`. */
+export const HOLD = 'until [ -e /go ]; do usleep 20000; done';
+
 /** What one test file makes on the engine, and the docker command to compare with. */
 export class DockerFixture {
   /** The whole path: MCP client, hub, agent process, engine. */
@@ -44,6 +47,11 @@ export class DockerFixture {
     const name = this.name(suffix);
     await this.call('docker.containers.run', { image: WORKLOAD_IMAGE, name, ...params });
     return name;
+  }
+
+  /** See HOLD. */
+  async letGo(name: string): Promise<void> {
+    await this.cli('exec', name, 'touch', '/go');
   }
 
   async cleanUp(): Promise<void> {

@@ -9,7 +9,7 @@ import { EngineOutage } from '../docker/engine-outage.ts';
 import { engineTimeNanos } from '../docker/engine-time.ts';
 import { LogFollower } from '../docker/log-follower.ts';
 import { type LinePlaces, LogPosition } from '../docker/log-position.ts';
-import { CollectedLines } from './collected-lines.ts';
+import { LoggedLines } from './logged-lines.ts';
 import type { CollectedLine } from './open-batch.ts';
 
 export interface ContainerFollowerOptions {
@@ -39,7 +39,7 @@ export class ContainerFollower {
   /** Resolves when it reads no more. */
   readonly ended: Promise<void>;
   readonly #options: ContainerFollowerOptions;
-  readonly #lines: CollectedLines;
+  readonly #lines: LoggedLines;
   readonly #outage: EngineOutage;
   #name = '';
   #isAgain = false;
@@ -47,7 +47,7 @@ export class ContainerFollower {
   constructor(options: ContainerFollowerOptions) {
     this.#options = options;
     const { id, put, log, signal } = options;
-    this.#lines = new CollectedLines(options.position ?? {}, (line) =>
+    this.#lines = new LoggedLines(options.position ?? {}, (line) =>
       put({ container: { id, name: this.#name }, line }),
     );
     const output = { progress: (words: string) => log.debug({ container: id }, words) };

@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { COLLECTED_LINE_MAX_BYTES } from '../../protocol/limits.ts';
 import type { LinePlaces, NewMessage } from '../docker/log-position.ts';
-import { CollectedLines, type LoggedLine } from './collected-lines.ts';
+import { type LoggedLine, LoggedLines } from './logged-lines.ts';
 
 const AT = 1_700_000_000_000_000_000n;
 
@@ -11,7 +11,7 @@ function message(text: string, more: Partial<NewMessage> = {}): NewMessage {
 
 async function collected(messages: NewMessage[], position: LinePlaces = {}) {
   const handed: LoggedLine[] = [];
-  const lines = new CollectedLines(position, async (line) => {
+  const lines = new LoggedLines(position, async (line) => {
     handed.push(line);
   });
   await lines.take(messages);
@@ -22,7 +22,7 @@ async function collected(messages: NewMessage[], position: LinePlaces = {}) {
 
 const texts = (lines: readonly LoggedLine[]) => lines.map(({ text }) => text);
 
-describe('CollectedLines', () => {
+describe('LoggedLines', () => {
   it('keeps the pieces of a long line together, cuts it, and keeps the place of the last of them', async () => {
     const piece = 'ä'.repeat(COLLECTED_LINE_MAX_BYTES / 2);
     const { handed } = await collected([

@@ -19,9 +19,9 @@ export interface LoggedLine {
  * Makes lines of the messages of one container, which are cut at COLLECTED_LINE_MAX_BYTES, and hands
  * them on one after the other.
  */
-export class CollectedLines implements LogSink {
+export class LoggedLines implements LogSink {
   readonly #put: (line: LoggedLine) => Promise<void>;
-  readonly #begun = new Map<Source, BegunLine>();
+  readonly #begun = new Map<Source, UnfinishedLine>();
   /** Of a terminal: the log is to be read past it again. */
   #unended: LinePlace['unended'];
   #position: LinePlaces;
@@ -62,7 +62,7 @@ export class CollectedLines implements LogSink {
     if ((this.#begun.get(source)?.bytes ?? Infinity) < COLLECTED_LINE_MAX_BYTES) {
       await this.#finish(source);
     }
-    const begun = this.#begun.get(source) ?? new BegunLine();
+    const begun = this.#begun.get(source) ?? new UnfinishedLine();
     this.#begun.set(source, begun);
     begun.push(message);
     if (text.at(-1) === NEWLINE) await this.#finish(source);
@@ -105,7 +105,7 @@ const NANOS_PER_MS = 1_000_000n;
 const AT_MAX = 10n ** 20n - 1n;
 
 /** The messages that a line has so far, of which no more is kept than is handed on. */
-class BegunLine {
+class UnfinishedLine {
   readonly #pieces: Buffer[] = [];
   #place: LinePlace = { at: '0', n: 0 };
   #kept = 0;

@@ -1,6 +1,6 @@
 import { LOG_BATCH_CONTAINERS_MAX_COUNT, LOG_BATCH_MAX_BYTES } from '../../protocol/limits.ts';
 import type { LogBatch, LogLine } from '../../protocol/log-collection.ts';
-import type { LoggedLine } from './collected-lines.ts';
+import type { LoggedLine } from './logged-lines.ts';
 
 /** A line that is new. */
 export interface CollectedLine {

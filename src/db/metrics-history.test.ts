@@ -94,6 +94,41 @@ it('reads on from means to measurements', async () => {
   ]);
 });
 
+it.each([5, 30])(
+  'averages over time, not over rows: a day measured every %i s counts as much as a day of means',
+  async (seconds) => {
+    const { db } = temporaryDatabase();
+    const day = RAW_MAX_AGE_MS;
+    const start = 10 * day;
+    const every = (from: number, ms: number, cpu: number) =>
+      Array.from({ length: day / ms }, (_, n) => measurement(from + n * ms, cpu));
+    await db.metrics.append(every(start, 5 * MINUTE, 10));
+    await db.metrics.append(every(start + day, seconds * 1_000, 90));
+    await db.metrics.rollUp(start + 2 * day);
+    const query = { ...QUERY, metrics: ['cpu'], since: start, until: start + 2 * day } as const;
+    expect(await db.metricsHistory.summaries(query)).toEqual([{ min: 10, max: 90, avg: 50 }]);
+    // The second step is half a day of means and a day of measurements.
+    expect(await db.metricsHistory.points({ ...query, stepMs: 1.5 * day })).toEqual([
+      { at: 9 * day, values: [10] },
+      { at: 10.5 * day, values: [expect.closeTo((10 + 2 * 90) / 3, 6)] },
+    ]);
+  },
+);
+
+it('counts measurements at the edge of the time by the time that is asked for', async () => {
+  const { db } = temporaryDatabase();
+  await db.metrics.append([
+    measurement(START + 4 * MINUTE, 10),
+    measurement(START + 5 * MINUTE, 60),
+    measurement(START + 8 * MINUTE, 60),
+  ]);
+  const query: HistoryQuery = { ...QUERY, metrics: ['cpu'], since: START + 4 * MINUTE };
+  const until = START + 9 * MINUTE;
+  expect(await db.metricsHistory.summaries({ ...query, until })).toEqual([
+    { min: 10, max: 60, avg: 50 },
+  ]);
+});
+
 it('answers one container by its name, and which there are', async () => {
   const { db } = temporaryDatabase();
   await db.metrics.append(

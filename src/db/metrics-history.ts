@@ -41,6 +41,11 @@ export const CONTAINER_METRICS = namesOf(CONTAINER_COLUMNS);
 /** Names of containers that are answered at most. */
 const CONTAINERS_MAX_COUNT = 100;
 
+const STEP = 'at - at % @stepMs';
+const MEAN_MS = MEAN_SECONDS * 1_000;
+/** The time in which what was measured becomes one mean. */
+const PART = `at - at % ${MEAN_MS}`;
+
 export const AGGREGATES = ['avg', 'min', 'max', 'last'] as const;
 type Aggregate = (typeof AGGREGATES)[number];
 
@@ -79,13 +84,8 @@ export class MetricsHistory {
   /** The steps in which anything was measured, the oldest first. */
   async points(query: HistoryQuery): Promise<HistoryPoint[]> {
     const columns = columnsOf(query);
-    // Beside max(at) SQLite takes the other columns from the row that has it.
-    const values =
-      query.aggregate === 'last'
-        ? [...columns, 'max(at)']
-        : columns.map((column) => `${query.aggregate}(${column})`);
     const rows = await this.#select(
-      `SELECT at - at % @stepMs, ${values.join(', ')} ${rangeOf(query)} GROUP BY 1 ORDER BY 1`,
+      query.aggregate === 'avg' ? averagesOf(query) : pickedOf(query, query.aggregate),
       query,
     );
     return rows.map(([at, ...measured]) => ({
@@ -97,15 +97,13 @@ export class MetricsHistory {
   /** Of each metric over the whole time. */
   async summaries(query: HistoryQuery): Promise<HistorySummary[]> {
     const columns = columnsOf(query);
-    const values = columns.flatMap((column) => [
-      `min(${column})`,
-      `max(${column})`,
-      `avg(${column})`,
-    ]);
+    const values = columns.flatMap((column) => [`min(${column})`, `max(${column})`]);
     const [row = []] = await this.#select(`SELECT ${values.join(', ')} ${rangeOf(query)}`, query);
+    const whole = { ...query, stepMs: Number.MAX_SAFE_INTEGER };
+    const [[, ...averages] = []] = await this.#select(averagesOf(whole), whole);
     return columns.map((_, index) => {
-      const [min = null, max = null, avg = null] = row.slice(index * 3, index * 3 + 3);
-      return { min, max, avg };
+      const [min = null, max = null] = row.slice(index * 2, index * 2 + 2);
+      return { min, max, avg: averages[index] ?? null };
     });
   }
 
@@ -165,6 +163,33 @@ function columnsOf({ metrics, container }: HistoryQuery): string[] {
   const known: Readonly<Record<string, string>> =
     container === undefined ? HOST_COLUMNS : CONTAINER_COLUMNS;
   return metrics.map((metric) => known[metric] ?? 'NULL');
+}
+
+function pickedOf(query: HistoryQuery, aggregate: Exclude<Aggregate, 'avg'>): string {
+  const columns = columnsOf(query);
+  // Beside max(at) SQLite takes the other columns from the row that has it.
+  const values =
+    aggregate === 'last'
+      ? [...columns, 'max(at)']
+      : columns.map((column) => `${aggregate}(${column})`);
+  return `SELECT ${STEP}, ${values.join(', ')} ${rangeOf(query)} GROUP BY 1 ORDER BY 1`;
+}
+
+/**
+ * In each step first of what was measured in the length of a mean, then of those by the time that they
+ * are of: where there are measurements and not means there are many more rows.
+ */
+function averagesOf(query: HistoryQuery): string {
+  const columns = columnsOf(query);
+  const parts = columns.map((column, index) => `avg(${column}) AS v${index}`);
+  const averages = columns.map(
+    (_, index) => `sum(v${index} * ms) / sum(ms) FILTER (WHERE v${index} IS NOT NULL)`,
+  );
+  return `SELECT step, ${averages.join(', ')} FROM (
+    SELECT ${STEP} AS step, ${parts.join(', ')},
+      min(${PART} + ${MEAN_MS}, ${STEP} + @stepMs, @until) - max(${PART}, ${STEP}, @since) AS ms
+    ${rangeOf(query)} GROUP BY ${STEP}, ${PART}
+  ) GROUP BY step ORDER BY step`;
 }
 
 function rangeOf({ container }: HistoryQuery): string {

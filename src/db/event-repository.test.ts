@@ -86,10 +86,14 @@ it('forgets what happened before a time', async () => {
 
 it('forgets past its cap the oldest events of the agents that have most', async () => {
   const { connection, db } = temporaryDatabase();
-  const capped = new EventRepository(connection, 1_000);
+  const capped = new EventRepository(connection, { reported: 1_000 });
   const many = (agentId: string, count: number) =>
-    Array.from({ length: count }, (_, at) => event('start', 5_000 + at, agentId));
-  await db.events.append([event('die', 1_000, 'a0'), ...many('a1', 1_500), ...many('a2', 600)]);
+    Array.from({ length: count }, (_, at) => event('agent.start', 5_000 + at, agentId));
+  await db.events.append([
+    event('agent.die', 1_000, 'a0'),
+    ...many('a1', 1_500),
+    ...many('a2', 600),
+  ]);
   await db.events.append(many('a3', 100));
   // 899 are left for the two that have more than their share.
   expect(await capped.deleteExcess()).toBe(1_500 - 449 + (600 - 449));
@@ -99,10 +103,42 @@ it('forgets past its cap the oldest events of the agents that have most', async 
   expect(await capped.deleteExcess()).toBe(0);
 });
 
+it('takes nothing that the hub recorded about an agent for what agents report, however much that is', async () => {
+  const { connection, db } = temporaryDatabase();
+  const capped = new EventRepository(connection, { reported: 100, own: 100 });
+  const many = (type: string, agentId: string, count: number) =>
+    Array.from({ length: count }, (_, at) => event(type, 5_000 + at, agentId));
+  await db.events.append([event('registered', 1_000), event('clone_refused', 2_000)]);
+  for (const type of ['agent.', 'agent.noise', 'agent.~']) {
+    await db.events.append(many(type, 'a1', 1_000));
+  }
+  await db.events.append(many('agent.die', 'a2', 30));
+  expect(await capped.deleteExcess()).toBe(2_930);
+  const kept = await db.events.recent('a1', 2_000);
+  expect(kept.filter(({ type }) => type.startsWith('agent.'))).toHaveLength(70);
+  expect(kept.slice(70).map(({ type }) => type)).toEqual(['clone_refused', 'registered']);
+});
+
+it('shares out what the hub recorded by type too: coming and going costs no other events', async () => {
+  const { connection, db } = temporaryDatabase();
+  const capped = new EventRepository(connection, { own: 100 });
+  const comings = Array.from({ length: 200 }, (_, at) => [
+    event('connected', 5_000 + at),
+    event('disconnected', 5_000 + at),
+  ]).flat();
+  await db.events.append([event('registered', 1_000), event('agent.oom', 1_000), ...comings]);
+  expect(await capped.deleteExcess()).toBe(302);
+  const kept = (await db.events.recent('a1', 1_000)).map(({ type }) => type);
+  const count = (type: string) => kept.filter((each) => each === type).length;
+  expect(['registered', 'connected', 'disconnected', 'agent.oom'].map(count)).toEqual([
+    1, 49, 49, 1,
+  ]);
+});
+
 it('leaves events past its cap for the next time when it is aborted', async () => {
   const { connection, db } = temporaryDatabase();
-  await db.events.append([event('start', 1_000), event('die', 2_000)]);
-  const capped = new EventRepository(connection, 1);
+  await db.events.append([event('connected', 1_000), event('connected', 2_000)]);
+  const capped = new EventRepository(connection, { own: 1 });
   expect(await capped.deleteExcess(AbortSignal.abort())).toBe(0);
   expect(await capped.deleteExcess()).toBe(1);
 });

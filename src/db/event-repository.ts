@@ -1,3 +1,4 @@
+import type { Statement } from 'better-sqlite3';
 import { and, desc, eq, gte, lt, type SQL } from 'drizzle-orm';
 import type { Connection } from './connection.ts';
 import { fairShare } from './fair-share.ts';
@@ -5,10 +6,26 @@ import { inSteps } from './in-steps.ts';
 import { isAfter } from './page-position.ts';
 import { agentEvents } from './schema.ts';
 
-/** Rows of all agents together past which some are forgotten. */
-const EVENTS_MAX_ROWS = 200_000;
+/** Rows that all agents together reported past which some are forgotten. */
+const REPORTED_MAX_ROWS = 200_000;
+/** The same of what the hub itself recorded about agents, for which those give no way. */
+const OWN_MAX_ROWS = 50_000;
 /** How many are deleted at once. */
 const DELETE_MAX_ROWS = 500;
+
+interface MaxRows {
+  readonly reported: number;
+  readonly own: number;
+}
+
+/** As the index of the hub's own has it. */
+const OWN = "(type < 'agent.' OR type >= 'agent/')";
+
+/** Those among whom a kind of events is shared out: an agent, or one type of an agent's. */
+interface Sharer {
+  readonly agentId: string;
+  readonly type: string;
+}
 
 /** Something that happened to an agent or on its server. Ids grow in the order of recording. */
 export type EventRow = typeof agentEvents.$inferSelect;
@@ -29,13 +46,13 @@ export interface EventFilter {
 /** What happened to the agents. Methods throw DatabaseError. */
 export class EventRepository {
   readonly #connection: Connection;
-  readonly #maxRows: number;
-  readonly #fair: ReturnType<typeof prepareFair>;
+  readonly #maxRows: MaxRows;
+  readonly #shares: Record<keyof MaxRows, Shares>;
 
-  constructor(connection: Connection, maxRows = EVENTS_MAX_ROWS) {
+  constructor(connection: Connection, maxRows: Partial<MaxRows> = {}) {
     this.#connection = connection;
-    this.#maxRows = maxRows;
-    this.#fair = prepareFair(connection);
+    this.#maxRows = { reported: REPORTED_MAX_ROWS, own: OWN_MAX_ROWS, ...maxRows };
+    this.#shares = { reported: sharesOfReported(connection), own: sharesOfOwn(connection) };
   }
 
   /** Records all of them or none; one that its agent sends again stays once. */
@@ -72,53 +89,90 @@ export class EventRepository {
   }
 
   /**
-   * Keeps the table within its cap: of the agents that have most the oldest go. Answers how many events
+   * Keeps the table within its caps: of the agents that have most the oldest go. Answers how many events
    * were forgotten.
    */
   async deleteExcess(signal?: AbortSignal): Promise<number> {
-    const counts = await this.#countByAgent(signal);
-    const share = fairShare([...counts.values()], this.#maxRows);
+    return (await this.#trim('reported', signal)) + (await this.#trim('own', signal));
+  }
+
+  async #trim(kind: keyof MaxRows, signal: AbortSignal | undefined): Promise<number> {
+    const counts = await this.#count(kind, signal);
+    const share = fairShare([...counts.values()], this.#maxRows[kind]);
     let deleted = 0;
-    for (const [agentId, count] of counts) {
+    for (const [sharer, count] of counts) {
       let excess = count - share;
       if (excess <= 0) continue;
       await inSteps(this.#connection, signal, () => {
-        const some = Math.min(excess, DELETE_MAX_ROWS);
-        deleted += this.#fair.deleteOldest.run(agentId, some).changes;
-        excess -= some;
+        const limit = Math.min(excess, DELETE_MAX_ROWS);
+        deleted += this.#shares[kind].deleteOldest.run({ ...sharer, limit }).changes;
+        excess -= limit;
         return excess > 0;
       });
     }
     return deleted;
   }
 
-  /** One agent at a time: all of them together are many rows. */
-  async #countByAgent(signal: AbortSignal | undefined): Promise<Map<string, number>> {
-    const counts = new Map<string, number>();
-    let last = '';
+  /** One at a time: all of them together are many rows. */
+  async #count(kind: keyof MaxRows, signal: AbortSignal | undefined): Promise<Map<Sharer, number>> {
+    const { next, count } = this.#shares[kind];
+    const counts = new Map<Sharer, number>();
+    let last: Sharer = { agentId: '', type: '' };
     await inSteps(this.#connection, signal, () => {
-      const next = this.#fair.nextAgent.get(last);
-      if (next === undefined) return false;
-      last = next.agentId;
-      counts.set(last, this.#fair.count.get(last)?.rows ?? 0);
+      const sharer = next.get(last);
+      if (sharer === undefined) return false;
+      last = sharer;
+      counts.set(sharer, count.get(sharer) ?? 0);
       return true;
     });
     return counts;
   }
 }
 
-function prepareFair({ client }: Connection) {
+interface Shares {
+  readonly next: Statement<[Sharer], Sharer>;
+  readonly count: Statement<[Sharer], number>;
+  readonly deleteOldest: Statement<[Sharer & { readonly limit: number }]>;
+}
+
+/** Agents share what they report. */
+function sharesOfReported({ client }: Connection): Shares {
   return {
-    nextAgent: client.prepare<[string], { agentId: string }>(
-      `SELECT agent_id AS agentId FROM agent_events WHERE agent_id > ?
+    next: client.prepare(
+      `SELECT agent_id AS agentId, '' AS type FROM agent_events WHERE agent_id > @agentId
       ORDER BY agent_id LIMIT 1`,
     ),
-    count: client.prepare<[string], { rows: number }>(
-      'SELECT count(*) AS rows FROM agent_events WHERE agent_id = ?',
-    ),
-    deleteOldest: client.prepare<[string, number]>(
+    count: client
+      .prepare<[Sharer], number>(
+        `SELECT (SELECT count(*) FROM agent_events WHERE agent_id = @agentId)
+          - (SELECT count(*) FROM agent_events WHERE agent_id = @agentId AND ${OWN})`,
+      )
+      .pluck(),
+    deleteOldest: client.prepare(
       `DELETE FROM agent_events WHERE id IN (
-        SELECT id FROM agent_events WHERE agent_id = ? ORDER BY at, id LIMIT ?
+        SELECT id FROM agent_events WHERE agent_id = @agentId AND NOT ${OWN}
+        ORDER BY at, id LIMIT @limit
+      )`,
+    ),
+  };
+}
+
+/** By type, so that an agent that comes and goes all the time takes only the room of that. */
+function sharesOfOwn({ client }: Connection): Shares {
+  return {
+    next: client.prepare(
+      `SELECT agent_id AS agentId, type FROM agent_events
+      WHERE ${OWN} AND (agent_id, type) > (@agentId, @type) ORDER BY agent_id, type LIMIT 1`,
+    ),
+    count: client
+      .prepare<[Sharer], number>(
+        `SELECT count(*) FROM agent_events WHERE ${OWN} AND agent_id = @agentId AND type = @type`,
+      )
+      .pluck(),
+    deleteOldest: client.prepare(
+      `DELETE FROM agent_events WHERE id IN (
+        SELECT id FROM agent_events WHERE ${OWN} AND agent_id = @agentId AND type = @type
+        ORDER BY at, id LIMIT @limit
       )`,
     ),
   };

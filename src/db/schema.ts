@@ -203,6 +203,10 @@ export const agentEvents = sqliteTable(
   (table) => [
     index('idx_agent_events_agent_id_at').on(table.agentId, table.at),
     index('idx_agent_events_at').on(table.at),
+    // Without what agents report, which is called agent.*: the hub's own are few among them.
+    index('idx_agent_events_own')
+      .on(table.agentId, table.type, table.at)
+      .where(sql`${table.type} < 'agent.' OR ${table.type} >= 'agent/'`),
     uniqueIndex('idx_agent_events_seq')
       .on(table.agentId, table.instanceId, table.seq)
       .where(sql`${table.seq} IS NOT NULL`),

@@ -1,0 +1,1 @@
+CREATE INDEX `idx_agent_events_own` ON `agent_events` (`agent_id`,`type`,`at`) WHERE "agent_events"."type" < 'agent.' OR "agent_events"."type" >= 'agent/';

@@ -19,7 +19,7 @@ import type { AgentConnection } from './agent-connection.ts';
 import type { EventSequence, Receipt } from './event-sequence.ts';
 import { jsonBytes } from './json-bytes.ts';
 import type { LogIntake } from './log-intake.ts';
-import type { TelemetryBuffer } from './telemetry-buffer.ts';
+import { REPORTED_PREFIX, type TelemetryBuffer } from './telemetry-buffer.ts';
 
 interface Keepers {
   readonly telemetry: TelemetryBuffer;
@@ -72,7 +72,7 @@ function keepEvent(
     if (type === MOVE_FAILED_EVENT) {
       telemetry.moveFailed(agentId, moveFailedSchema.safeParse(detail).data, at);
     }
-    const event = { agentId, serverId, type: `agent.${type}`, detail, at };
+    const event = { agentId, serverId, type: `${REPORTED_PREFIX}${type}`, detail, at };
     // Without the process a number says nothing: the next one begins anew.
     const { instance_id: instanceId } = hello;
     const isNumbered = seq !== undefined && instanceId !== undefined;

@@ -1,3 +1,4 @@
+import { setImmediate } from 'node:timers/promises';
 import type { Logger } from 'pino';
 import { z } from 'zod';
 import type { Health, Metrics, MoveFailure } from '../../protocol/telemetry.ts';
@@ -7,33 +8,43 @@ import type { ContainerMeasurement, Measurement } from '../db/metrics-repository
 import type { Receipt } from './event-sequence.ts';
 import { LatestReports } from './latest-reports.ts';
 import { containerMeasurementsOf, measurementOf } from './measurement.ts';
+import { TelemetryRoom } from './telemetry-room.ts';
 
-/** Rows held back for the next write, and their bytes; past it the newest are dropped and counted. */
-const QUEUE_MAX_ROWS = 20_000;
-const QUEUE_MAX_BYTES = 32 * 1024 * 1024;
-/** The same for one agent, so that none can take the room of the others. */
-const AGENT_MAX_ROWS = 500;
-const AGENT_MAX_BYTES = 1024 * 1024;
+const KIB = 1024;
+const MIB = 1024 * KIB;
+
+/** What is taken in one round; what is more is dropped and counted, the newest first. */
+const REPORTED_ROOM = {
+  agent: { rows: 500, bytes: MIB },
+  all: { rows: 20_000, bytes: 32 * MIB },
+};
+/** Of what the hub itself records about agents, of each type: nothing that agents report takes this room. */
+const OWN_ROOM = {
+  agent: { rows: 10, bytes: 64 * KIB },
+  all: { rows: 20_000, bytes: 8 * MIB },
+};
 /** Reports of metrics of one agent: they come 5 s apart, or some together after a stall. */
 const AGENT_MAX_REPORTS = 4;
-/** The same of containers' metrics, of which one report can have hundreds, so that they cost no others. */
-const CONTAINERS_MAX_ROWS = 6_000;
-const AGENT_CONTAINERS_MAX_ROWS = 300;
+/**
+ * Of containers' metrics, of which one report can have hundreds, so that they cost no others. Names have
+ * 255 characters at most. Writing all of them takes a tenth of a round.
+ */
+const CONTAINERS_ROOM = {
+  agent: { rows: 300, bytes: Number.POSITIVE_INFINITY },
+  all: { rows: 30_000, bytes: Number.POSITIVE_INFINITY },
+};
+/** Rows of metrics that one transaction writes, about. */
+const METRICS_BATCH_ROWS = 1_000;
 /** What a row takes beside the detail of an event. */
 const ROW_BYTES = 256;
 
-interface Held {
-  rows: number;
-  bytes: number;
-}
+/** What agents report is called so; nothing else is. */
+export const REPORTED_PREFIX = 'agent.';
 
-/** What is held of an agent's metrics. */
-interface Measured {
-  readonly reports: number;
-  readonly containers: number;
+interface Report {
+  readonly measurement: Measurement;
+  readonly containers: readonly ContainerMeasurement[];
 }
-
-const NOTHING: Measured = { reports: 0, containers: 0 };
 
 /** An event whose detail is kept as text: parsed, small values take many times their bytes. */
 type HeldEvent = Omit<NewEvent, 'detail'> & {
@@ -59,18 +70,20 @@ export class TelemetryBuffer {
   readonly #lastSeen = new Map<string, number>();
   readonly #latest = new LatestReports();
   readonly #timer: NodeJS.Timeout;
-  readonly #heldOfAgent = new Map<string, Held>();
-  #held: Held = { rows: 0, bytes: 0 };
-  #metrics: Measurement[] = [];
-  #containers: ContainerMeasurement[] = [];
-  readonly #measuredOfAgent = new Map<string, Measured>();
+  readonly #reported = new TelemetryRoom(REPORTED_ROOM);
+  readonly #containers = new TelemetryRoom(CONTAINERS_ROOM);
+  /** By type. */
+  readonly #own = new Map<string, TelemetryRoom>();
+  readonly #reportsOfAgent = new Map<string, number>();
+  #isRoundOver = false;
+  #reports: Report[] = [];
   #events: HeldEvent[] = [];
   #flushing: Promise<void> = Promise.resolve();
   #dropped = 0;
 
   constructor(options: TelemetryOptions) {
     this.#options = options;
-    this.#timer = setInterval(() => void this.flush(), options.flushMs);
+    this.#timer = setInterval(() => void this.nextRound(), options.flushMs);
     this.#timer.unref();
   }
 
@@ -118,7 +131,9 @@ export class TelemetryBuffer {
   event(event: NewEvent, receipt?: Receipt): boolean {
     this.#options.onEvent?.(event.serverId);
     const detail = JSON.stringify(event.detail ?? null);
-    const fits = this.#takes(event.agentId, Buffer.byteLength(detail));
+    const room = this.#roomOf(event.type);
+    const bytes = ROW_BYTES + Buffer.byteLength(detail);
+    const fits = room.takes(event.agentId, { rows: 1, bytes });
     if (fits) this.#events.push({ ...event, detail, receipt });
     else if (receipt === undefined) this.#dropped += 1;
     return fits;
@@ -139,14 +154,24 @@ export class TelemetryBuffer {
     if (metrics === undefined) return;
     const measurement = measurementOf(agentId, metrics, at);
     this.#latest.takeMetrics(metrics, measurement);
-    const { reports, containers } = this.#measuredOfAgent.get(agentId) ?? NOTHING;
-    if (reports >= AGENT_MAX_REPORTS || !this.#takes(agentId, 0)) {
+    const count = this.#reportsOfAgent.get(agentId) ?? 0;
+    const row = { rows: 1, bytes: ROW_BYTES };
+    if (count >= AGENT_MAX_REPORTS || !this.#reported.takes(agentId, row)) {
       this.#dropped += 1;
       return;
     }
-    this.#metrics.push(measurement);
-    const taken = this.#takeContainers(containers, containerMeasurementsOf(agentId, metrics, at));
-    this.#measuredOfAgent.set(agentId, { reports: reports + 1, containers: containers + taken });
+    this.#reportsOfAgent.set(agentId, count + 1);
+    const containers = containerMeasurementsOf(agentId, metrics, at);
+    // All of one report or none, so that no container seems to be away.
+    const fits = this.#containers.takes(agentId, { rows: containers.length, bytes: 0 });
+    if (!fits) this.#dropped += containers.length;
+    this.#reports.push({ measurement, containers: fits ? containers : [] });
+  }
+
+  /** Writes what has gathered, and gives everybody room anew. */
+  nextRound(): Promise<void> {
+    this.#isRoundOver = true;
+    return this.flush();
   }
 
   /**
@@ -163,44 +188,45 @@ export class TelemetryBuffer {
     await this.flush();
   }
 
-  /** Whether there is room for one more row of the agent, which then has it. */
-  #takes(agentId: string, detailBytes: number): boolean {
-    const ofAgent = this.#heldOfAgent.get(agentId) ?? { rows: 0, bytes: 0 };
-    const bytes = ROW_BYTES + detailBytes;
-    const fits =
-      hasRoom(ofAgent, bytes, AGENT_MAX_ROWS, AGENT_MAX_BYTES) &&
-      hasRoom(this.#held, bytes, QUEUE_MAX_ROWS, QUEUE_MAX_BYTES);
-    if (!fits) return false;
-    this.#heldOfAgent.set(agentId, added(ofAgent, bytes));
-    this.#held = added(this.#held, bytes);
-    return true;
-  }
-
-  /** All of one report or none, so that no container seems to be away. Answers how many rows. */
-  #takeContainers(held: number, rows: readonly ContainerMeasurement[]): number {
-    const ofAgent = held + rows.length;
-    const ofAll = this.#containers.length + rows.length;
-    if (ofAgent > AGENT_CONTAINERS_MAX_ROWS || ofAll > CONTAINERS_MAX_ROWS) {
-      this.#dropped += rows.length;
-      return 0;
+  #roomOf(type: string): TelemetryRoom {
+    if (type.startsWith(REPORTED_PREFIX)) return this.#reported;
+    let room = this.#own.get(type);
+    if (room === undefined) {
+      room = new TelemetryRoom(OWN_ROOM);
+      this.#own.set(type, room);
     }
-    this.#containers.push(...rows);
-    return rows.length;
+    return room;
   }
 
   async #write(): Promise<void> {
     const { db } = this.#options;
     const seen = Array.from(this.#lastSeen, ([agentId, lastSeen]) => ({ agentId, lastSeen }));
-    const [metrics, containers, events] = [this.#metrics, this.#containers, this.#events];
-    [this.#metrics, this.#containers, this.#events] = [[], [], []];
-    this.#heldOfAgent.clear();
-    this.#measuredOfAgent.clear();
-    this.#held = { rows: 0, bytes: 0 };
+    const [reports, events] = [this.#reports, this.#events];
+    [this.#reports, this.#events] = [[], []];
+    if (this.#isRoundOver) this.#clearRooms();
     if (await this.#wrote(seen, (rows) => db.agents.touch(rows))) this.#forgetWritten(seen);
-    if (!(await this.#wrote(metrics, (rows) => db.metrics.append(rows, containers)))) {
-      this.#dropped += metrics.length + containers.length;
-    }
     await this.#writeEvents(events);
+    await this.#writeReports(reports);
+  }
+
+  /** Not in every write: whoever reads has one made, and could make many. */
+  #clearRooms(): void {
+    this.#isRoundOver = false;
+    for (const room of [this.#reported, this.#containers, ...this.#own.values()]) room.clear();
+    this.#reportsOfAgent.clear();
+  }
+
+  /** Some at a time, between which others have their turn. Past a failure none is tried. */
+  async #writeReports(reports: readonly Report[]): Promise<void> {
+    const { metrics } = this.#options.db;
+    let isWritable = true;
+    for (const some of batchesOf(reports)) {
+      const measurements = some.map(({ measurement }) => measurement);
+      const containers = some.flatMap((report) => report.containers);
+      isWritable &&= await this.#wrote(measurements, (rows) => metrics.append(rows, containers));
+      if (isWritable) await setImmediate();
+      else this.#dropped += measurements.length + containers.length;
+    }
   }
 
   async #writeEvents(events: readonly HeldEvent[]): Promise<void> {
@@ -237,12 +263,17 @@ export class TelemetryBuffer {
   }
 }
 
-function hasRoom(held: Held, bytes: number, maxRows: number, maxBytes: number): boolean {
-  return held.rows < maxRows && held.bytes + bytes <= maxBytes;
-}
-
-function added({ rows, bytes }: Held, more: number): Held {
-  return { rows: rows + 1, bytes: bytes + more };
+function* batchesOf(reports: readonly Report[]): Generator<readonly Report[]> {
+  let batch: Report[] = [];
+  let rows = 0;
+  for (const report of reports) {
+    batch.push(report);
+    rows += 1 + report.containers.length;
+    if (rows < METRICS_BATCH_ROWS) continue;
+    yield batch;
+    [batch, rows] = [[], 0];
+  }
+  if (batch.length > 0) yield batch;
 }
 
 /** One event at a time, so that only one is in memory as objects. */

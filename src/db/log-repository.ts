@@ -1,6 +1,7 @@
-import { and, asc, desc, eq, gte, inArray, lt, lte, or, type SQL, sql } from 'drizzle-orm';
+import { asc, eq, sql } from 'drizzle-orm';
 import { z } from 'zod';
 import type { Connection } from './connection.ts';
+import { type LogBatchRow, type LogFilter, LogListing } from './log-listing.ts';
 import { LogPlaces, PlaceTable } from './log-places.ts';
 import { splitBySpan } from './log-spans.ts';
 import { logBatches, logEpochs, logPositions } from './log-tables.ts';
@@ -33,21 +34,6 @@ export interface LogBounds {
   readonly overallBytes: number;
 }
 
-/** A stored batch, its lines as JSON: see `parseLogLines`. */
-export type LogBatchRow = typeof logBatches.$inferSelect;
-
-export interface LogFilter {
-  readonly agentIds?: readonly string[] | undefined;
-  /** With lines of then or later, or before. */
-  readonly since?: number | undefined;
-  readonly until?: number | undefined;
-  /** With lines before this one: of an earlier time, or of that time in this batch or an earlier one. */
-  readonly before?: { readonly at: number; readonly batch: number } | undefined;
-  /** The last batch of the page before. */
-  readonly after?: Pick<LogBatchRow, 'lastAt' | 'id'> | undefined;
-  readonly limit: number;
-}
-
 const NANOSECOND_DIGITS_PAST_MS = 6;
 /** What a row takes beside its texts. */
 const ROW_BYTES = 256;
@@ -70,6 +56,7 @@ type StoredLine = z.infer<typeof linesSchema>[number];
 export class LogRepository {
   readonly #connection: Connection;
   readonly #places: PlaceTable;
+  readonly #listing: LogListing;
   /** Of each agent; counted when it is first asked for. */
   #bytes: Map<string, number> | undefined;
   #overall = 0;
@@ -77,6 +64,7 @@ export class LogRepository {
   constructor(connection: Connection) {
     this.#connection = connection;
     this.#places = new PlaceTable(connection);
+    this.#listing = new LogListing(connection);
   }
 
   /** Stores what is new of a batch, and lets the oldest go. Answers how many lines were new. */
@@ -92,32 +80,8 @@ export class LogRepository {
   }
 
   /** Batches with lines of a time, those with the latest lines first. */
-  async list({ agentIds, since, until, before, after, limit }: LogFilter): Promise<LogBatchRow[]> {
-    const conditions: (SQL | undefined)[] = [
-      agentIds && inArray(logBatches.agentId, [...agentIds]),
-      since === undefined ? undefined : gte(logBatches.lastAt, since),
-      until === undefined ? undefined : lt(logBatches.firstAt, until),
-      before &&
-        or(
-          lt(logBatches.firstAt, before.at),
-          and(eq(logBatches.firstAt, before.at), lte(logBatches.id, before.batch)),
-        ),
-      after === undefined
-        ? undefined
-        : and(
-            lte(logBatches.lastAt, after.lastAt),
-            or(lt(logBatches.lastAt, after.lastAt), lt(logBatches.id, after.id)),
-          ),
-    ];
-    return this.#connection.run(() =>
-      this.#connection.orm
-        .select()
-        .from(logBatches)
-        .where(and(...conditions))
-        .orderBy(desc(logBatches.lastAt), desc(logBatches.id))
-        .limit(limit)
-        .all(),
-    );
+  async list(filter: LogFilter): Promise<LogBatchRow[]> {
+    return this.#connection.run(() => this.#listing.list(filter));
   }
 
   /** Holds an agent to what may be kept. */

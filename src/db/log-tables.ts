@@ -16,7 +16,14 @@ export const logBatches = sqliteTable(
   },
   (table) => [
     index('idx_log_batches_agent_id_bytes').on(table.agentId, table.id, table.bytes),
-    index('idx_log_batches_last_at').on(table.lastAt, table.id, table.agentId),
+    // They hold all that the order and the times of a search ask for: rows that do not fit are not read.
+    index('idx_log_batches_last_at').on(table.lastAt, table.id, table.agentId, table.firstAt),
+    index('idx_log_batches_agent_id_last_at').on(
+      table.agentId,
+      table.lastAt,
+      table.id,
+      table.firstAt,
+    ),
   ],
 );
 

@@ -1,10 +1,6 @@
 import type { TomoDatabase } from '../db/database.ts';
-import {
-  type LogBatchRow,
-  mayHaveLost,
-  parseLogLines,
-  type StoredLogLine,
-} from '../db/log-repository.ts';
+import type { BatchPlace, LogBatchRow } from '../db/log-listing.ts';
+import { mayHaveLost, parseLogLines, type StoredLogLine } from '../db/log-repository.ts';
 
 /** Where a line stands in the order of the search: by time, then by arrival. */
 export interface LinePosition {
@@ -49,7 +45,7 @@ export class LogSearch {
   readonly #needle: string;
   /** Found, and maybe not the next: latest first. */
   #waiting: FoundLine[] = [];
-  #last: Pick<LogBatchRow, 'lastAt' | 'id'> | undefined;
+  #last: BatchPlace | undefined;
   #isDone = false;
   readonly #lost = new Map<string, number>();
 
@@ -147,6 +143,6 @@ function byPosition({ position: one }: Placed, { position: other }: Placed): num
 }
 
 /** What is in the batches that follow this one is behind that. */
-function endOf({ lastAt, id }: Pick<LogBatchRow, 'lastAt' | 'id'>): LinePosition {
+function endOf({ lastAt, id }: BatchPlace): LinePosition {
   return { at: lastAt, batch: id, index: -1 };
 }

@@ -1,5 +1,7 @@
 import { randomUUID } from 'node:crypto';
+import { setImmediate } from 'node:timers/promises';
 import { expect, it } from 'vitest';
+import { slowClock } from '../../test/support/slow-clock.ts';
 import { temporaryDatabase } from '../../test/support/temporary-database.ts';
 import type { AgentHello, Labels } from './agent-row.ts';
 import type { TomoDatabase } from './database.ts';
@@ -261,4 +263,22 @@ it('forgets a server with all that is kept of its agent, but not the audit nor a
   }
   expect(owners('agents', 'id')).toEqual(['id of web-2']);
   expect(owners('commands', 'server_id')).toEqual(['web-1', 'web-2']);
+});
+
+it('forgets much of an agent in steps, and the server last, so that it can be asked again', async () => {
+  const { client, db } = temporaryDatabase();
+  const agentId = await connect(db, 'web-1');
+  const events = Array.from({ length: 2_500 }, (_, at) => ({ agentId, type: 'start', at }));
+  await db.events.append(events.map((event) => ({ ...event, serverId: 'web-1' })));
+  const left = () => client.prepare('SELECT count(*) FROM agent_events').pluck().get();
+  slowClock();
+  const forgotten = db.agents.forget('web-1');
+  for (let turn = 1; turn <= 3; turn += 1) await setImmediate();
+  const between = left();
+  expect(between).toBeLessThan(2_500);
+  expect(between).toBeGreaterThan(0);
+  expect(await db.agents.findByServer('web-1')).toBeDefined();
+  expect(await forgotten).toBe(true);
+  expect(left()).toBe(0);
+  expect(await db.agents.findByServer('web-1')).toBeUndefined();
 });

@@ -16,6 +16,7 @@ import {
   registerAgent,
   voidCodes,
 } from './agent-registration.ts';
+import { removeServer } from './agent-removal.ts';
 import {
   type AgentAccess,
   type AgentHost,
@@ -34,8 +35,7 @@ import {
   tokensDue,
 } from './agent-tokens.ts';
 import type { Connection } from './connection.ts';
-import { agentContainerMetrics, agentMetrics } from './metrics-tables.ts';
-import { agentEvents, agents, registrationCodes, servers } from './schema.ts';
+import { agents, registrationCodes } from './schema.ts';
 
 type AgentChanges = Partial<typeof agents.$inferInsert>;
 
@@ -193,19 +193,9 @@ export class AgentRepository {
     });
   }
 
-  /**
-   * Removes a server with its agent, codes, metrics and events; the audit stays. False if there is no
-   * such server.
-   */
+  /** See removeServer. */
   async forget(serverId: string): Promise<boolean> {
-    const { orm } = this.#connection;
-    const agentId = orm.select({ id: agents.id }).from(agents).where(eq(agents.serverId, serverId));
-    return this.#connection.transaction(() => {
-      for (const table of [agentMetrics, agentContainerMetrics, agentEvents]) {
-        orm.delete(table).where(inArray(table.agentId, agentId)).run();
-      }
-      return orm.delete(servers).where(eq(servers.id, serverId)).run().changes > 0;
-    });
+    return removeServer(this.#connection, serverId);
   }
 
   async setConfig(

@@ -1,8 +1,13 @@
+import { setImmediate } from 'node:timers/promises';
 import { describe, expect, it } from 'vitest';
+import { slowClock } from '../../test/support/slow-clock.ts';
 import { temporaryDatabase } from '../../test/support/temporary-database.ts';
+import type { TomoDatabase } from './database.ts';
 import { type NewLogBatch, type NewLogLine, parseLogLines } from './log-repository.ts';
 
 const BOUNDS = { agentBytes: 1024 * 1024, overallBytes: 16 * 1024 * 1024 };
+/** Room for thirty batches of a line. */
+const LOWERED = { ...BOUNDS, agentBytes: 10_000 };
 const START_S = 1_700_000_000;
 
 function line(number: number, more: Partial<NewLogLine> = {}): NewLogLine {
@@ -15,7 +20,15 @@ function batch(count: number, lines: NewLogLine[], more: Partial<NewLogBatch> = 
   return { agentId: 'a', serverId: 's', epoch: 'e1', batch: count, containers, lines, ...more };
 }
 
-async function texts(db: ReturnType<typeof temporaryDatabase>['db'], agentIds?: string[]) {
+/** Answers what they take. */
+async function storeMany(db: TomoDatabase, last: number): Promise<number> {
+  for (let count = 1; count <= last; count += 1) {
+    await db.logs.store(batch(count, [line(count)]), BOUNDS);
+  }
+  return db.logs.bytesOf('a');
+}
+
+async function texts(db: TomoDatabase, agentIds?: string[]) {
   const rows = await db.logs.list({ agentIds, limit: 1_000 });
   return rows.toReversed().flatMap((row) => parseLogLines(row).map(({ text }) => text));
 }
@@ -156,6 +169,36 @@ describe('LogRepository', () => {
     expect(all).toBeGreaterThan(bounds.overallBytes / 2);
   });
 
+  it('lets what lowered bounds leave no room for go in steps, between which others have their turn', async () => {
+    const { db, client } = temporaryDatabase();
+    const before = await storeMany(db, 300);
+    slowClock();
+    const trimmed = db.logs.trim('a', LOWERED);
+    for (let turn = 1; turn <= 3; turn += 1) await setImmediate();
+    const between = await db.logs.bytesOf('a');
+    expect(between).toBeLessThan(before);
+    expect(between).toBeGreaterThan(LOWERED.agentBytes);
+    await db.logs.store(batch(301, [line(301)]), BOUNDS);
+    await trimmed;
+    const kept = await db.logs.bytesOf('a');
+    expect(kept).toBeLessThanOrEqual(LOWERED.agentBytes);
+    expect(kept).toBe(client.prepare('SELECT sum(bytes) FROM log_batches').pluck().get());
+    expect((await texts(db)).at(-1)).toBe('line 301');
+  });
+
+  it('lets little more go with a batch than that takes, until the agent is within lowered bounds', async () => {
+    const { db } = temporaryDatabase();
+    const before = await storeMany(db, 300);
+    await db.logs.store(batch(301, [line(301)]), LOWERED);
+    expect(await db.logs.bytesOf('a')).toBeLessThan(before);
+    expect(await db.logs.bytesOf('a')).toBeGreaterThan(before * 0.98);
+    for (let count = 302; count <= 600; count += 1) {
+      await db.logs.store(batch(count, [line(count)]), LOWERED);
+    }
+    expect(await db.logs.bytesOf('a')).toBeLessThanOrEqual(LOWERED.agentBytes);
+    expect((await texts(db)).at(-1)).toBe('line 600');
+  });
+
   it('counts what is there when it is opened, and counts anew after a fault', async () => {
     const { db, client } = temporaryDatabase();
     await db.logs.store(batch(1, [line(1)]), BOUNDS);
@@ -182,6 +225,19 @@ describe('LogRepository', () => {
       await db.logs.store(batch(count, lines, { containers }), BOUNDS);
     }
     expect(client.prepare('SELECT count(*) FROM log_positions').pluck().get()).toBe(2_000);
+  });
+
+  it('forgets an agent in steps, between which others have their turn', async () => {
+    const { db } = temporaryDatabase();
+    const before = await storeMany(db, 300);
+    slowClock();
+    const forgotten = db.logs.forget('a');
+    for (let turn = 1; turn <= 3; turn += 1) await setImmediate();
+    const between = await db.logs.bytesOf('a');
+    expect(between).toBeLessThan(before);
+    expect(between).toBeGreaterThan(0);
+    await forgotten;
+    expect(await texts(db)).toEqual([]);
   });
 
   it('forgets all of an agent', async () => {

@@ -1,8 +1,10 @@
-import { asc, eq, sql } from 'drizzle-orm';
+import { eq } from 'drizzle-orm';
 import { z } from 'zod';
 import type { Connection } from './connection.ts';
+import { inSteps } from './in-steps.ts';
 import { type LogBatchRow, type LogFilter, LogListing } from './log-listing.ts';
 import { LogPlaces, PlaceTable } from './log-places.ts';
+import { LogRoom } from './log-room.ts';
 import { splitBySpan } from './log-spans.ts';
 import { logBatches, logEpochs, logPositions } from './log-tables.ts';
 
@@ -37,8 +39,8 @@ export interface LogBounds {
 const NANOSECOND_DIGITS_PAST_MS = 6;
 /** What a row takes beside its texts. */
 const ROW_BYTES = 256;
-/** Batches looked at together when the oldest have to go. */
-const EVICTED_AT_ONCE_COUNT = 64;
+/** How many times what a batch takes goes with it at most: where bounds were lowered the rest goes later. */
+const EVICTED_FACTOR = 2;
 
 const CUT = 1;
 const LOST = 2;
@@ -57,14 +59,13 @@ export class LogRepository {
   readonly #connection: Connection;
   readonly #places: PlaceTable;
   readonly #listing: LogListing;
-  /** Of each agent; counted when it is first asked for. */
-  #bytes: Map<string, number> | undefined;
-  #overall = 0;
+  readonly #room: LogRoom;
 
   constructor(connection: Connection) {
     this.#connection = connection;
     this.#places = new PlaceTable(connection);
     this.#listing = new LogListing(connection);
+    this.#room = new LogRoom(connection);
   }
 
   /** Stores what is new of a batch, and lets the oldest go. Answers how many lines were new. */
@@ -72,9 +73,10 @@ export class LogRepository {
     return this.#transaction(() => {
       if (this.#isStored(batch)) return 0;
       const lines = this.#newLines(batch);
-      for (const span of splitBySpan(lines, ([, , at]) => at)) this.#insert(batch, span);
+      let added = 0;
+      for (const span of splitBySpan(lines, ([, , at]) => at)) added += this.#insert(batch, span);
       this.#note(batch);
-      this.#evict(batch.agentId, bounds);
+      this.#makeRoom(batch.agentId, bounds, added * EVICTED_FACTOR);
       return lines.length;
     });
   }
@@ -84,25 +86,24 @@ export class LogRepository {
     return this.#connection.run(() => this.#listing.list(filter));
   }
 
-  /** Holds an agent to what may be kept. */
+  /** Holds an agent to what may be kept, in short transactions. */
   async trim(agentId: string, bounds: LogBounds): Promise<void> {
-    await this.#transaction(() => this.#evict(agentId, bounds));
+    await this.#inSteps(() => this.#room.evictSome(agentId, bounds) > 0);
   }
 
   /** Bytes kept of an agent. */
   async bytesOf(agentId: string): Promise<number> {
-    return this.#connection.run(() => this.#counted().get(agentId) ?? 0);
+    return this.#connection.run(() => this.#room.bytesOf(agentId));
   }
 
-  /** Forgets all of an agent. */
+  /** Forgets all of an agent, in short transactions. */
   async forget(agentId: string): Promise<void> {
+    await this.#inSteps(() => this.#room.dropOldest(agentId) > 0);
     const { orm } = this.#connection;
     await this.#connection.transaction(() => {
-      orm.delete(logBatches).where(eq(logBatches.agentId, agentId)).run();
       orm.delete(logPositions).where(eq(logPositions.agentId, agentId)).run();
       orm.delete(logEpochs).where(eq(logEpochs.agentId, agentId)).run();
     });
-    this.#bytes = undefined;
   }
 
   /** An agent sends a batch again whose acknowledgement it did not get. */
@@ -134,8 +135,8 @@ export class LogRepository {
     return lines;
   }
 
-  /** Lines in the order of their times. */
-  #insert(batch: NewLogBatch, stored: readonly StoredLine[]): void {
+  /** Lines in the order of their times. Answers what they take. */
+  #insert(batch: NewLogBatch, stored: readonly StoredLine[]): number {
     const { agentId, serverId } = batch;
     // Of many rows, each names only its own containers.
     const places = new Map(
@@ -153,8 +154,9 @@ export class LogRepository {
     const bytes = ROW_BYTES + Buffer.byteLength(lines) + Buffer.byteLength(names);
     const [firstAt, lastAt] = [stored.at(0)?.[2] ?? 0, stored.at(-1)?.[2] ?? 0];
     const row = { agentId, serverId, firstAt, lastAt, bytes, containers: names, lines };
-    this.#add(agentId, bytes);
+    this.#room.add(agentId, bytes);
     this.#connection.orm.insert(logBatches).values(row).run();
+    return bytes;
   }
 
   #note({ agentId, epoch, batch }: NewLogBatch): void {
@@ -165,84 +167,31 @@ export class LogRepository {
       .run();
   }
 
-  async #transaction<T>(work: () => T): Promise<T> {
+  #makeRoom(agentId: string, bounds: LogBounds, maxBytes: number): void {
+    let left = maxBytes;
+    while (left > 0) {
+      const gone = this.#room.evictSome(agentId, bounds, left);
+      if (gone === 0) return;
+      left -= gone;
+    }
+  }
+
+  #transaction<T>(work: () => T): Promise<T> {
+    return this.#counting(() => this.#connection.transaction(work));
+  }
+
+  async #inSteps(step: () => boolean): Promise<void> {
+    await this.#counting(() => inSteps(this.#connection, undefined, step));
+  }
+
+  async #counting<T>(work: () => Promise<T>): Promise<T> {
     try {
-      return await this.#connection.transaction(work);
+      return await work();
     } catch (error) {
       // What was counted was undone.
-      this.#bytes = undefined;
+      this.#room.undone();
       throw error;
     }
-  }
-
-  #evict(agentId: string, { agentBytes, overallBytes }: LogBounds): void {
-    this.#dropOldest(agentId, (this.#counted().get(agentId) ?? 0) - agentBytes);
-    // Of whoever keeps most, so that none costs the others theirs.
-    while (this.#overall > overallBytes) {
-      const greediest = this.#greediest();
-      if (greediest === undefined) return;
-      if (this.#dropSome(greediest, this.#overall - overallBytes) === 0) return;
-    }
-  }
-
-  #dropOldest(agentId: string, excess: number): void {
-    let left = excess;
-    while (left > 0) {
-      const dropped = this.#dropSome(agentId, left);
-      if (dropped === 0) return;
-      left -= dropped;
-    }
-  }
-
-  /** Lets the oldest batches of an agent go, some at a time. Answers how many bytes they were. */
-  #dropSome(agentId: string, excess: number): number {
-    const { orm } = this.#connection;
-    const { id, bytes } = logBatches;
-    const oldest = orm
-      .select({ id, bytes })
-      .from(logBatches)
-      .where(eq(logBatches.agentId, agentId))
-      .orderBy(asc(id))
-      .limit(EVICTED_AT_ONCE_COUNT)
-      .all();
-    let dropped = 0;
-    for (const row of oldest) {
-      if (dropped >= excess) break;
-      orm.delete(logBatches).where(eq(id, row.id)).run();
-      dropped += row.bytes;
-    }
-    this.#add(agentId, -dropped);
-    return dropped;
-  }
-
-  #greediest(): string | undefined {
-    let greediest: string | undefined;
-    let most = 0;
-    for (const [agentId, bytes] of this.#counted()) {
-      if (bytes > most) [greediest, most] = [agentId, bytes];
-    }
-    return greediest;
-  }
-
-  #add(agentId: string, bytes: number): void {
-    const counted = this.#counted();
-    const sum = (counted.get(agentId) ?? 0) + bytes;
-    if (sum > 0) counted.set(agentId, sum);
-    else counted.delete(agentId);
-    this.#overall += bytes;
-  }
-
-  #counted(): Map<string, number> {
-    if (this.#bytes !== undefined) return this.#bytes;
-    const { agentId, bytes } = logBatches;
-    const sums = this.#connection.orm
-      .select({ agentId, bytes: sql<number>`sum(${bytes})` })
-      .from(logBatches)
-      .groupBy(agentId)
-      .all();
-    this.#bytes = new Map(sums.map((sum) => [sum.agentId, sum.bytes]));
-    this.#overall = sums.reduce((all, sum) => all + sum.bytes, 0);
-    return this.#bytes;
   }
 }
 

@@ -120,7 +120,7 @@ export const OUTPUT_KEPT_MAX_BYTES = 1024 * 1024;
 export const OUTPUT_KEPT_OVERALL_MAX_BYTES = 128 * 1024 * 1024;
 /** A lossless stream that nobody reads for so long is ended. */
 export const UNREAD_MAX_MS = 10 * 60 * 1_000;
-/** How long and how much the results of commands are kept for `get_command`. */
+/** How long and how much the results of commands are kept for `get_command`; past it the oldest go of whoever has most. */
 export const RESULT_KEPT_MS = 24 * 60 * 60 * 1_000;
 export const RESULTS_KEPT_MAX_BYTES = 512 * 1024 * 1024;
 
@@ -169,7 +169,7 @@ export const LOG_ACK_BACKLOG_MAX_MS = 5_000;
 /** Log lines kept of one agent unless the setting `agent_log_keep_mib` says otherwise; the oldest go. */
 export const LOG_KEEP_DEFAULT_MIB = 64;
 export const LOG_KEEP_MAX_MIB = 1_024;
-/** The same of all agents together. */
+/** The same of all agents together; past it the oldest go of whoever has most. */
 export const LOGS_KEPT_MAX_BYTES = 8 * 1024 * 1024 * 1024;
 /** How long one search may take; what it has found by then is answered. */
 export const LOG_SEARCH_MAX_MS = 10_000;

@@ -1,7 +1,7 @@
 import { mkdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { sql } from 'drizzle-orm';
-import { expect, it } from 'vitest';
+import { expect, it, onTestFinished, vi } from 'vitest';
 import {
   openHandle,
   temporaryDatabase,
@@ -48,6 +48,27 @@ it('throws locked for a write while another handle writes, and works again after
   other.client.exec('ROLLBACK');
   await db.events.append([EVENT]);
   expect(await db.events.recent('a', 10)).toHaveLength(1);
+});
+
+it('waits for a lock no more for some time after it waited in vain, unless it is gone', async () => {
+  const { file, client, connection, db } = temporaryDatabase();
+  const clock = vi.spyOn(performance, 'now').mockReturnValue(0);
+  onTestFinished(() => clock.mockRestore());
+  const timeout = () => connection.run(() => client.pragma('busy_timeout', { simple: true }));
+  const other = openHandle(file);
+  other.client.exec('BEGIN IMMEDIATE');
+  expect(await timeout()).toBe(1_000);
+  await expect(db.events.append([EVENT])).rejects.toThrow(databaseError('locked'));
+  clock.mockReturnValue(9_999);
+  expect(await timeout()).toBe(0);
+  await expect(db.events.append([EVENT])).rejects.toThrow(databaseError('locked'));
+  clock.mockReturnValue(10_000);
+  expect(await timeout()).toBe(1_000);
+  await expect(db.events.append([EVENT])).rejects.toThrow(databaseError('locked'));
+  expect(await timeout()).toBe(0);
+  other.client.exec('ROLLBACK');
+  await db.events.append([EVENT]);
+  expect(await timeout()).toBe(1_000);
 });
 
 it('keeps other writers out from the start of a transaction, even one that reads first', async () => {

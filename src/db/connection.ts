@@ -5,6 +5,8 @@ import { toDatabaseError } from './errors.ts';
 
 /** How long a statement waits for another process's lock. It blocks the event loop meanwhile. */
 const BUSY_TIMEOUT_MS = 1_000;
+/** So long after a wait in vain none waits: one after the other they would hold up everything else. */
+const IMPATIENT_MS = 10_000;
 
 export type Orm = BetterSQLite3Database;
 
@@ -15,6 +17,8 @@ export type Orm = BetterSQLite3Database;
 export class Connection {
   readonly client: Sqlite.Database;
   readonly orm: Orm;
+  /** Monotonic ms at which statements wait for locks again, if they do not. */
+  #impatientUntil: number | undefined;
 
   /** Opens `file`, made with mode 0600 if there is none. Throws DatabaseError. */
   constructor(file: string) {
@@ -24,17 +28,43 @@ export class Connection {
 
   /** A single statement, which is a transaction by itself. */
   async run<T>(work: () => T): Promise<T> {
-    return translated(work);
+    return this.#withPatience(work);
   }
 
   /** Several statements of which all or none take effect. */
   async transaction<T>(work: () => T): Promise<T> {
     // Takes the write lock first: a transaction that begins with a read cannot wait for it later.
-    return translated(() => this.client.transaction(work).immediate());
+    return this.#withPatience(() => {
+      const result = this.client.transaction(work).immediate();
+      this.#setImpatient(undefined);
+      return result;
+    });
   }
 
   close(): void {
     this.client.close();
+  }
+
+  /** Lets a statement wait for a lock unless one has waited in vain a short time ago. */
+  #withPatience<T>(work: () => T): T {
+    try {
+      if (performance.now() >= (this.#impatientUntil ?? Number.POSITIVE_INFINITY)) {
+        this.#setImpatient(undefined);
+      }
+      return work();
+    } catch (error) {
+      const fault = toDatabaseError(error);
+      if (fault.code === 'locked') {
+        this.#setImpatient(this.#impatientUntil ?? performance.now() + IMPATIENT_MS);
+      }
+      throw fault;
+    }
+  }
+
+  #setImpatient(impatientUntil: number | undefined): void {
+    if (impatientUntil === this.#impatientUntil) return;
+    this.#impatientUntil = impatientUntil;
+    this.client.pragma(`busy_timeout = ${impatientUntil === undefined ? BUSY_TIMEOUT_MS : 0}`);
   }
 }
 

@@ -83,6 +83,18 @@ describe('LogCollector with room for one', () => {
     expect(lines('removed')).toEqual([]);
   });
 
+  it('counts those that are too many to wait, as long as they are there', async () => {
+    const ids = Array.from({ length: 1_002 }, (_, count) => `c${count}`);
+    const engine = await startRoomlessEngine(['live', ...ids], 'live');
+    const options = { collection: 'all', maxCount: 1 } as const;
+    const { reports } = await collectLogs(engine.host, options);
+    await eventually(() => expect(reports).toEqual([report(1_002)]));
+    await engine.remove('c1001');
+    await eventually(() => expect(reports.at(-1)).toEqual(report(1_001)));
+    await engine.remove('c0');
+    await eventually(() => expect(reports.at(-1)).toEqual(report(1_000)));
+  });
+
   it('does not count what is started and not chosen', async () => {
     const engine = await startRoomlessEngine(['live', 'ended'], 'live');
     const options = { collection: { label: 'chosen' }, maxCount: 1 };

@@ -33,8 +33,11 @@ const WRITE_MS = 30_000;
 const LIST_MAX_MS = 30_000;
 /** Containers without a follower of which it is known what was read; past it the oldest go. */
 const LEFT_MAX_COUNT = 2_000;
-/** Containers that wait for room; of more, those that run are found again by the next look. */
-const WAITING_MAX_COUNT = 10_000;
+/**
+ * Containers that wait for room; of more, those that run are found by a later look. Together with those that
+ * are followed fewer than positions are kept of: what was read of the rest would be read again.
+ */
+const WAITING_MAX_COUNT = 1_000;
 
 /** A container whose follower has ended. */
 interface Left {
@@ -50,6 +53,8 @@ export class LogCollector implements AsyncDisposable {
   readonly #left = new Map<string, Left>();
   /** There is no room for them yet, those first that wait longest; also of ended ones not all was read. */
   readonly #waiting = new Set<string>();
+  /** Found by a look, and too many to wait. */
+  #unplacedCount = 0;
   readonly #unsubscribe: (() => void)[];
   readonly #timer: NodeJS.Timeout;
   readonly #ending = new AbortController();
@@ -106,6 +111,7 @@ export class LogCollector implements AsyncDisposable {
     this.#collection = wanted;
     if (wanted === 'off') this.#leftOutCount = 0;
     this.#waiting.clear();
+    this.#unplacedCount = 0;
     this.#collecting.abort();
     this.#collecting = new AbortController();
     const now = Date.now();
@@ -146,7 +152,7 @@ export class LogCollector implements AsyncDisposable {
   /** Follows what is there and is not followed. */
   #look(
     only: Readonly<Record<string, readonly string[]>> = {},
-    onSeen?: (ids: readonly string[], signal: AbortSignal) => Promise<void>,
+    onSeen?: (signal: AbortSignal) => Promise<void>,
   ): void {
     if (this.#collection === 'off' || !this.#options.events.isUp) return;
     const { signal } = this.#collecting;
@@ -154,7 +160,9 @@ export class LogCollector implements AsyncDisposable {
       try {
         const ids = await this.#list(only, signal);
         for (const id of ids) this.#follow(id, signal);
-        await onSeen?.(ids, signal);
+        const unplaced = ids.filter((id) => !this.#followers.has(id) && !this.#waiting.has(id));
+        this.#unplacedCount = Math.max(this.#unplacedCount, unplaced.length);
+        await onSeen?.(signal);
       } catch (error) {
         if (!signal.aborted) this.#options.log.warn({ err: error }, 'containers cannot be listed');
       }
@@ -163,10 +171,9 @@ export class LogCollector implements AsyncDisposable {
 
   /** The hub is told of those that there is no room for, running or not, when their number has changed. */
   #lookAtRunning(): void {
-    this.#look({ status: ['running'] }, async (ids, signal) => {
-      const past = ids.filter((id) => !this.#followers.has(id) && !this.#waiting.has(id)).length;
-      if (this.#waiting.size > 0) await this.#sortOut(signal);
-      const containers = past + this.#waiting.size;
+    this.#look({ status: ['running'] }, async (signal) => {
+      if (this.#waiting.size + this.#unplacedCount > 0) await this.#sortOut(signal);
+      const containers = this.#waiting.size + this.#unplacedCount;
       if (containers === this.#leftOutCount) return;
       this.#leftOutCount = containers;
       const { report, log } = this.#options;
@@ -179,6 +186,9 @@ export class LogCollector implements AsyncDisposable {
   async #sortOut(signal: AbortSignal): Promise<void> {
     const there = new Set(await this.#list({}, signal));
     for (const id of this.#waiting) if (!there.has(id)) this.#waiting.delete(id);
+    const known = [this.#followers, this.#waiting, this.#left];
+    const unread = [...there].filter((id) => !known.some((ids) => ids.has(id)));
+    this.#unplacedCount = Math.min(this.#unplacedCount, unread.length);
   }
 
   get #maxCount(): number {

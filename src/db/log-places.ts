@@ -2,8 +2,11 @@ import { z } from 'zod';
 import type { Connection } from './connection.ts';
 import type { NewLogBatch, NewLogLine } from './log-repository.ts';
 
-/** Containers of one agent of which it is known how far their logs are stored; past it the oldest go. */
-const POSITIONS_MAX_COUNT = 2_000;
+/**
+ * Outputs of one agent's containers of which it is known how far they are stored; past it the oldest go. Both
+ * of as many containers as the agent itself knows.
+ */
+const POSITIONS_MAX_COUNT = 2 * 2_000;
 
 const placeSchema = z
   .object({

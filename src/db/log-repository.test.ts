@@ -214,17 +214,23 @@ describe('LogRepository', () => {
     expect(await db.logs.store(batch(2, [line(2)]), BOUNDS)).toBe(1);
   });
 
-  it('remembers only so many containers of an agent', async () => {
+  it('remembers only so many containers of an agent, with both their outputs', async () => {
     const { db, client } = temporaryDatabase();
-    for (let count = 1; count <= 3; count += 1) {
+    const store = (count: number, epoch: string) => {
       const containers = Array.from({ length: 1_000 }, (_, at) => ({
         id: `${count}-${at}`,
         name: '',
       }));
-      const lines = containers.map((_, container) => line(count, { container }));
-      await db.logs.store(batch(count, lines, { containers }), BOUNDS);
-    }
-    expect(client.prepare('SELECT count(*) FROM log_positions').pluck().get()).toBe(2_000);
+      const lines = containers.flatMap((_, container) => [
+        line(count, { container }),
+        line(count, { container, stream: 'stderr' }),
+      ]);
+      return db.logs.store(batch(count, lines, { containers, epoch }), BOUNDS);
+    };
+    for (let count = 1; count <= 2; count += 1) expect(await store(count, 'e1')).toBe(2_000);
+    for (let count = 1; count <= 2; count += 1) expect(await store(count, 'e2')).toBe(0);
+    await store(3, 'e2');
+    expect(client.prepare('SELECT count(*) FROM log_positions').pluck().get()).toBe(4_000);
   });
 
   it('forgets an agent in steps, between which others have their turn', async () => {

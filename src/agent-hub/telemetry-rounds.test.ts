@@ -1,4 +1,5 @@
 import { describe, expect, it } from 'vitest';
+import { container, containerRows } from '../../test/support/container-metrics.ts';
 import { eventually, type Joined, startHub, type TestHub } from '../../test/support/hub.ts';
 
 const METRICS = {
@@ -139,17 +140,6 @@ describe('what agents report in one round', () => {
     await eventually(() => expect(telemetry.event(event)).toBe(true));
   });
 });
-
-function container(name: string) {
-  const since = { network_rx: 100, network_tx: 100, block_read: 100, block_write: 100 };
-  const rates = { network_rx: 1, network_tx: 2, block_read: 3, block_write: 4 };
-  const memory = { memory_usage: 5, memory_limit: 10 };
-  return { id: 'abc', name, cpu_percent: 150, ...memory, ...since, rates };
-}
-
-function containerRows({ database }: TestHub): unknown[] {
-  return database.client.prepare('SELECT * FROM agent_container_metrics').all();
-}
 
 async function oneAgent(timings = {}): Promise<{ test: TestHub; joined: Joined }> {
   const test = await startHub({ timings });

@@ -1,52 +1,12 @@
 import { describe, expect, it } from 'vitest';
 import type { FakeAgent } from '../../test/support/fake-agent.ts';
-import { startFleet, type TestFleet } from '../../test/support/fleet.ts';
+import { begun, DONE, ended, output, scene } from '../../test/support/fleet-commands.ts';
 import { eventually } from '../../test/support/hub.ts';
 
-const EXEC = {
-  server_id: 'web-1',
-  method: 'system.exec',
-  params: { command: 'make' },
-  wait_seconds: 0,
-};
-const DONE = { stdout: 'made', stderr: '', exit_code: 0 };
 const FOLLOW = {
   method: 'docker.containers.logs',
   params: { container: 'web', follow: true },
 };
-
-interface Scene extends TestFleet {
-  readonly agent: FakeAgent;
-}
-
-async function scene(): Promise<Scene> {
-  const fleet = await startFleet();
-  const { agent } = await fleet.test.join('web-1', { protocol: 1 });
-  return { ...fleet, agent };
-}
-
-/** The id of a command that the agent works on. */
-async function begun({ perform, agent }: Scene, command: object = {}): Promise<string> {
-  await perform('send_agent_command', { ...EXEC, ...command });
-  return (await agent.request()).id;
-}
-
-/** The id of a command that was answered. */
-async function ended(fleet: Scene, result: unknown = DONE, command: object = {}): Promise<string> {
-  const id = await begun(fleet, command);
-  fleet.agent.answer(id, result);
-  await eventually(async () =>
-    expect(await fleet.perform('get_command', { command_id: id })).toHaveProperty(
-      'status',
-      'succeeded',
-    ),
-  );
-  return id;
-}
-
-function output(agent: FakeAgent, id: string, seq: number, at: number, data: string): void {
-  agent.notify('$/progress', { id, seq, stream: 'stdout', at, data });
-}
 
 /** Puts out so many bytes in pieces of ten thousand. */
 function put(agent: FakeAgent, id: string, bytes: number): void {

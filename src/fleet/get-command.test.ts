@@ -1,57 +1,20 @@
 import { describe, expect, it } from 'vitest';
 import { RESULT_KEPT_MS } from '../../protocol/limits.ts';
-import { type FakeAgent, PONG } from '../../test/support/fake-agent.ts';
-import { ADMIN, READER, startFleet, type TestFleet } from '../../test/support/fleet.ts';
+import { PONG } from '../../test/support/fake-agent.ts';
+import { ADMIN, READER, startFleet } from '../../test/support/fleet.ts';
+import {
+  begun,
+  DONE,
+  EXEC,
+  ended,
+  output,
+  type Scene,
+  scene,
+} from '../../test/support/fleet-commands.ts';
 import { eventually } from '../../test/support/hub.ts';
 import { openHandle } from '../../test/support/temporary-database.ts';
 
-const EXEC = {
-  server_id: 'web-1',
-  method: 'system.exec',
-  params: { command: 'make' },
-  wait_seconds: 0,
-};
-const DONE = { stdout: 'made', stderr: '', exit_code: 0 };
-
-interface Scene extends TestFleet {
-  readonly agent: FakeAgent;
-  readonly agentId: string;
-  readonly token: string;
-}
-
-async function scene(): Promise<Scene> {
-  const fleet = await startFleet();
-  const { agent, agentId, token } = await fleet.test.join('web-1', {
-    protocol: 1,
-    instance_id: 'p',
-  });
-  return { ...fleet, agent, agentId, token };
-}
-
-/** The id of a command that the agent works on. */
-async function begun({ perform, agent }: Scene, command: object = {}): Promise<string> {
-  await perform('send_agent_command', { ...EXEC, ...command });
-  return (await agent.request()).id;
-}
-
-/** The id of a command that was answered. */
-async function ended(fleet: Scene, result: unknown = DONE, command: object = {}): Promise<string> {
-  const id = await begun(fleet, command);
-  fleet.agent.answer(id, result);
-  await eventually(async () =>
-    expect(await fleet.perform('get_command', { command_id: id })).toHaveProperty(
-      'status',
-      'succeeded',
-    ),
-  );
-  return id;
-}
-
 const PING = { method: 'agent.ping', params: {} };
-function output(agent: FakeAgent, id: string, seq: number, at: number, data: string): void {
-  agent.notify('$/progress', { id, seq, stream: 'stdout', at, data });
-}
-
 describe('get_command', () => {
   it('refuses an id that there is not, and says where ids are shown', async () => {
     const { perform } = await startFleet();

@@ -1,9 +1,15 @@
 import { setImmediate } from 'node:timers/promises';
-import { describe, expect, it } from 'vitest';
+import { describe, expect, it, onTestFinished } from 'vitest';
 import { slowClock } from '../../test/support/slow-clock.ts';
 import { temporaryDatabase } from '../../test/support/temporary-database.ts';
+import { Connection } from './connection.ts';
 import type { TomoDatabase } from './database.ts';
-import { type NewLogBatch, type NewLogLine, parseLogLines } from './log-repository.ts';
+import {
+  LogRepository,
+  type NewLogBatch,
+  type NewLogLine,
+  parseLogLines,
+} from './log-repository.ts';
 
 const BOUNDS = { agentBytes: 1024 * 1024, overallBytes: 16 * 1024 * 1024 };
 /** Room for thirty batches of a line. */
@@ -212,6 +218,20 @@ describe('LogRepository', () => {
     expect(await db.logs.bytesOf('a')).toBe(bytes);
     client.exec('DROP TRIGGER refuse');
     expect(await db.logs.store(batch(2, [line(2)]), BOUNDS)).toBe(1);
+  });
+
+  it('counts rightly what is left when the first thing it does is to forget an agent', async () => {
+    const { db, client } = temporaryDatabase();
+    await storeMany(db, 30);
+    const connection = new Connection(client.name);
+    onTestFinished(() => connection.close());
+    const again = new LogRepository(connection);
+    await again.forget('a');
+    const bounds = { agentBytes: 1024 * 1024, overallBytes: 5_000 };
+    for (let count = 1; count <= 60; count += 1) {
+      await again.store(batch(count, [line(count)], { agentId: 'b' }), bounds);
+    }
+    expect(await again.bytesOf('b')).toBeLessThanOrEqual(bounds.overallBytes);
   });
 
   it('remembers only so many containers of an agent, with both their outputs', async () => {

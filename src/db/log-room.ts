@@ -60,8 +60,9 @@ export class LogRoom {
       dropped += bytes;
       last = id;
     }
-    this.#statements.deleteUpTo.run(agentId, last);
+    // Before they go: what there is may be counted only now.
     this.add(agentId, -dropped);
+    this.#statements.deleteUpTo.run(agentId, last);
     return dropped;
   }
 
